@@ -1,0 +1,59 @@
+# Every target brings about what it needs; a second call goes straight to work.
+# Nothing outside this folder is touched, and no system package, Docker or root is needed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.installed-from-lock
+
+HOUSEHOLDS ?= 2000
+COUNTRY ?= tunisia
+SEED ?= 1
+CYCLE ?=
+
+.PHONY: help setup run ui test lint format lock stop clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo; echo "make run takes HOUSEHOLDS=$(HOUSEHOLDS) CYCLE=$$(date +%Y-%m) COUNTRY=$(COUNTRY) SEED=$(SEED)"
+
+setup: $(STAMP)  ## the virtual environment, from the lock
+
+$(STAMP): requirements.lock requirements-bootstrap.lock pyproject.toml
+	@PYTHON="$(PYTHON)" ./setup-environment
+
+run: $(STAMP)  ## one monthly cycle of a simulated country, from files to payments
+	@$(BIN)/sijill run --country "$(COUNTRY)" --households "$(HOUSEHOLDS)" --seed "$(SEED)" $(if $(CYCLE),--cycle "$(CYCLE)")
+
+ui: $(STAMP)  ## the Dagster page on 127.0.0.1
+	@$(BIN)/sijill ui $(if $(filter command line environment,$(origin COUNTRY)),--country "$(COUNTRY)")
+
+test: $(STAMP)  ## all tests
+	@$(BIN)/python -m pytest -q
+
+lint: $(STAMP)  ## ruff, mypy, sqlfluff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar -q dbt_project/models dbt_project/tests
+
+format: $(STAMP)  ## put the code in the project's form
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+lock: $(STAMP)  ## renew the locks from pyproject.toml
+	@printf 'pip\nsetuptools\nuv\nwheel\n' | $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url \
+	    --no-header --no-annotate --python-version 3.11 - --output-file requirements-bootstrap.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
+	    --constraint requirements-bootstrap.lock --python-version 3.11 --extra dev pyproject.toml --output-file requirements.lock
+
+stop: $(STAMP)  ## stop the embedded PostgreSQL
+	@$(BIN)/sijill stop
+
+clean:  ## remove the virtual environment and all data (asks first)
+	@read -p "Remove .venv and the data folder .sijill? [y/N] " answer && [ "$$answer" = y ]
+	@if [ -x $(BIN)/sijill ]; then $(BIN)/sijill stop; fi
+	@rm -rf .venv .sijill
