@@ -1,12 +1,12 @@
 """Where an installation keeps what it makes: one data folder, one sub-folder and database a country.
 
-    .sijill/                      moved by SIJILL_HOME
-        postgres/                 the embedded server's data
-        last                      name of the installation that ran last
-        tunisia-2000-1/           an installation: a country and, when simulated, its world
-            deliveries/2026-11/   files as they came
-            truth/                the simulator's truth; only evaluation reads it
-            dagster/  reports/  payments/  work/
+.sijill/                      moved by SIJILL_HOME
+    postgres/                 the embedded server's data
+    last                      name of the installation that ran last
+    tunisia-2000-1/           an installation: a country and, when simulated, its world
+        deliveries/2026-11/   files as they came
+        truth/                the simulator's truth; only evaluation reads it
+        dagster/  reports/  payments/  work/
 """
 
 from __future__ import annotations

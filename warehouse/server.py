@@ -94,9 +94,13 @@ class EmbeddedServer:
         """Stop the server, letting it write what it holds; False when none was running."""
         if not (self.data / "PG_VERSION").exists() or self._live_postmaster() is None:
             return False
-        result = self._run(["pg_ctl", "-D", str(self.data), "-m", "fast", "-w", "-t", str(_STOP_SECONDS), "stop"])
+        result = self._run(
+            ["pg_ctl", "-D", str(self.data), "-m", "fast", "-w", "-t", str(_STOP_SECONDS), "stop"]
+        )
         if result.returncode != 0 and self._live_postmaster() is not None:
-            raise ServerError(f"PostgreSQL did not stop: {result.stdout.strip()}", action=f"look at {self.log}")
+            raise ServerError(
+                f"PostgreSQL did not stop: {result.stdout.strip()}", action=f"look at {self.log}"
+            )
         return True
 
     def url(self, database: str) -> str:
@@ -107,9 +111,8 @@ class EmbeddedServer:
 
     def _create(self) -> None:
         self._end_orphan()
-        if self.data.exists():
-            if any(self.data.iterdir()):
-                self._discard_half_made()
+        if self.data.exists() and any(self.data.iterdir()):
+            self._discard_half_made()
         self.data.mkdir(parents=True, exist_ok=True)
         self.data.chmod(0o700)
         account = self._account()

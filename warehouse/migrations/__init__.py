@@ -36,7 +36,9 @@ def upgrade(warehouse: Warehouse, progress: Callable[[str], None] | None = None)
         try:
             present = None
             if connection.execute(sa.text("select to_regclass('audit.alembic_version')")).scalar():
-                present = connection.execute(sa.text("select version_num from audit.alembic_version")).scalar()
+                present = connection.execute(
+                    sa.text("select version_num from audit.alembic_version")
+                ).scalar()
             connection.commit()
             if present == scripts.get_current_head():
                 return

@@ -1,0 +1,64 @@
+"""Which installation this code location serves, and the resource that opens its warehouse.
+
+Definitions load with no database, network or required environment: the country's folder is data on
+disk, and nothing is opened before a run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from sijill.country import DEFAULT_COUNTRY, Country
+from sijill.installation import Installation, home
+from warehouse import Warehouse
+
+COUNTRY_VARIABLE = "SIJILL_COUNTRY"  # both set by orchestration.environment.activate
+INSTALLATION_VARIABLE = "SIJILL_INSTALLATION"
+
+
+def served_installation() -> Installation:
+    """The installation named in the environment by the command line, else the default country's."""
+    country = Country.load(os.environ.get(COUNTRY_VARIABLE) or DEFAULT_COUNTRY)
+    name = os.environ.get(INSTALLATION_VARIABLE) or country.code
+    return Installation(country, name, home())
+
+
+class Site(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """An installation and its open warehouse, one connection pool a run."""
+
+    country_folder: str
+    name: str
+
+    _warehouse: Warehouse | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, installation: Installation) -> Site:
+        return cls(country_folder=str(installation.country.folder), name=installation.name)
+
+    @property
+    def country(self) -> Country:
+        return Country.load(self.country_folder)
+
+    @property
+    def installation(self) -> Installation:
+        return Installation(self.country, self.name, home())
+
+    @property
+    def warehouse(self) -> Warehouse:
+        if self._warehouse is None:
+            self._warehouse = Warehouse.open(self.installation)
+        return self._warehouse
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Site, None, None]:  # noqa: ARG002
+        try:
+            yield self
+        finally:
+            if self._warehouse is not None:
+                self._warehouse.close()
+                self._warehouse = None
