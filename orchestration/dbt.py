@@ -19,11 +19,15 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from orchestration import cycles
+from orchestration.site import Site
+from sijill.country import Country
 from sijill.errors import SijillError
 from sijill.installation import PROJECT_FOLDER, home
+from sijill.policy import load_policy
 from warehouse import Warehouse
 
 PROJECT = PROJECT_FOLDER / "dbt_project"
@@ -99,6 +103,34 @@ def preload() -> None:
     _parse()
 
 
+def stage_assets(stage: str, country: Country) -> dg.AssetsDefinition:
+    """The models tagged with a stage, as assets; their data tests are checks on them."""
+
+    @dbt_assets(
+        manifest=manifest_path(),
+        select=f"tag:{stage}",
+        exclude="resource_type:unit_test",
+        name=f"{stage}_models",
+        partitions_def=cycles.partitions(country),
+        dagster_dbt_translator=TRANSLATOR,
+    )
+    def models(context: dg.AssetExecutionContext, site: Site) -> Iterator[Any]:
+        yield from build(context, site.warehouse, variables(site.country, cycles.cycle_of(context)))
+
+    return models
+
+
+def variables(country: Country, cycle: str) -> dict[str, Any]:
+    """What the models are compiled with: the cycle, the country's money and its dated policy."""
+    return {
+        "cycle": cycle,
+        "country": country.code,
+        "currency": country.currency,
+        "currency_decimals": country.currency_decimals,
+        "policy": load_policy(country.policy_folder).as_vars(),
+    }
+
+
 def build(
     context: dg.AssetExecutionContext, warehouse: Warehouse, variables: Mapping[str, Any]
 ) -> Iterator[Any]:
@@ -107,7 +139,6 @@ def build(
     Raises:
         SijillError: a model failed; failed tests are check results and do not raise here.
     """
-    from dagster_dbt.asset_utils import get_subset_selection_for_context  # noqa: F401
     from dbt.cli.main import dbtRunner
     from dbt_common.events.base_types import EventMsg
     from dbt_common.events.functions import msg_to_dict

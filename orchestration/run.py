@@ -12,7 +12,6 @@ from dagster._core.utils import make_new_run_id
 from rich.console import Console
 
 from orchestration import cycles
-from sijill.installation import Installation
 from sijill.progress import done_line
 
 STAGES = ("landing", "identity", "registry", "decision", "entitlement", "finance")
@@ -35,8 +34,8 @@ class RunOutcome:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def run_cycle(installation: Installation, cycle: str, console: Console) -> RunOutcome:
-    """Materialise every asset of a cycle in this process.
+def run_cycle(cycle: str, console: Console) -> RunOutcome:
+    """Materialise every asset of a cycle of the served installation, in this process.
 
     The environment must have been activated (`orchestration.environment.activate`).
     """
@@ -92,7 +91,9 @@ def _order(stage: str) -> int:
 class _Watcher:
     """Listens to a run's events: prints a line when a stage's last step has ended, keeps what failed."""
 
-    def __init__(self, console: Console, status: object, stage_of_step: dict[str, str], started: float) -> None:
+    def __init__(
+        self, console: Console, status: object, stage_of_step: dict[str, str], started: float
+    ) -> None:
         self._console = console
         self._status = status
         self._stage_of_step = stage_of_step
@@ -149,7 +150,9 @@ class _Watcher:
             now = time.monotonic()
             if stage not in self.seconds:
                 self.seconds[stage] = now - self._since
-                text = f"{self._tables[stage]} tables, {self._rows[stage]:,} rows, {self._checks[stage]} checks"
+                text = (
+                    f"{self._tables[stage]} tables, {self._rows[stage]:,} rows, {self._checks[stage]} checks"
+                )
                 warnings = self._failed[stage]
                 mark = "[red]✗[/red]" if failed else "[yellow]![/yellow]" if warnings else "[green]✓[/green]"
                 if warnings:

@@ -1,0 +1,15 @@
+"""Decision: scores, criteria, the decile rule and the status with its reasons. The arithmetic is dbt's."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from orchestration import dbt
+from sijill.country import Country
+
+STAGE = "decision"
+
+
+def assets(country: Country) -> list[dg.AssetsDefinition]:
+    """The stage's dbt models, their data tests as checks."""
+    return [dbt.stage_assets(STAGE, country)]

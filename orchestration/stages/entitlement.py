@@ -1,0 +1,15 @@
+"""Entitlement: what each household is due this cycle, and to whom it is paid. The arithmetic is dbt's."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from orchestration import dbt
+from sijill.country import Country
+
+STAGE = "entitlement"
+
+
+def assets(country: Country) -> list[dg.AssetsDefinition]:
+    """The stage's dbt models, their data tests as checks."""
+    return [dbt.stage_assets(STAGE, country)]

@@ -1,0 +1,54 @@
+"""Identity: every record of every source is linked to one person, or to nobody yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+import linkage
+from orchestration import cycles, metadata
+from orchestration.site import Site
+from sijill.country import Country
+
+STAGE = "identity"
+
+
+def assets(country: Country) -> list[dg.AssetsDefinition]:
+    """The crosswalk from source records to social identifiers."""
+
+    @dg.asset(
+        key=[STAGE, "person_crosswalk"],
+        deps=[["landing", "canonical_person_record"]],
+        group_name=STAGE,
+        kinds={"splink", "duckdb", "postgres"},
+        owners=["team:registry"],
+        partitions_def=cycles.partitions(country),
+        description="One row a source record: the person it is linked to, how surely, and by which model.",
+        metadata={"dagster/table_name": "identity.person_crosswalk"},
+    )
+    def person_crosswalk(context: dg.AssetExecutionContext, site: Site) -> dg.MaterializeResult[Any]:
+        summary = linkage.link(
+            site.warehouse, site.installation, cycles.cycle_of(context), progress=context.log.info
+        )
+        rows = [
+            (s.source, s.records, s.linked, s.review, s.unlinked, f"{s.linked / max(1, s.records):.1%}")
+            for s in summary.sources
+        ]
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(summary.model_sha256),
+            metadata={
+                "dagster/row_count": summary.records,
+                "people with an identifier": summary.social_ids,
+                "new identifiers": summary.assigned,
+                "provisional identifiers": summary.provisional,
+                "model SHA-256": summary.model_sha256,
+                "by source": dg.MetadataValue.md(
+                    metadata.markdown(
+                        ["source", "records", "linked", "for a clerk", "not linked", "share"], rows
+                    )
+                ),
+            },
+        )
+
+    return [person_crosswalk]

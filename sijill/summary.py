@@ -1,0 +1,178 @@
+"""What `sijill run` and `sijill status` say at the end: a few numbers, where things are, what to type next."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from sijill.installation import Installation
+
+if TYPE_CHECKING:
+    from orchestration.run import RunOutcome
+    from warehouse import Warehouse
+
+_FIGURES = """
+select
+    (select sum(d.rows_read - d.rows_filtered) from audit.cycle_delivery as c
+     join audit.delivery as d using (delivery_id)
+     where c.cycle = :cycle and c.table_name = any(:household_tables)) as surveyed,
+    (select count(*) from registry.household) as registered,
+    (select count(*) from registry.member) as members,
+    (select count(*) from registry.member as m
+     join identity.social_id as s using (social_id) where not s.is_provisional) as identified
+"""
+_STATUSES = """
+select status, count(*) as households from decision.household_decision
+where cycle = :cycle group by status order by status
+"""
+_MONEY = """
+select count(*) as instructions, coalesce(sum(amount), 0) as total
+from finance.payment_instruction where cycle = :cycle
+"""
+_SET_ASIDE = """
+select 'delivered row' as what, r.source as place, r.reason, count(*) as rows
+from quarantine.rejected_row as r
+join audit.cycle_delivery as c using (delivery_id)
+where c.cycle = :cycle and r.kind = 'row' group by 2, 3
+union all
+select 'household', 'registry', reason, count(*) from registry.household_set_aside group by 3
+union all
+select 'member', 'registry', reason, count(*) from registry.member_set_aside group by 3
+union all
+select 'entitlement', 'finance', reason, count(*)
+from finance.payment_hold_now where cycle = :cycle group by 3
+order by 1, 4 desc, 2
+"""
+
+
+def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) -> Table:
+    """The cycle in a dozen lines: who was surveyed, identified, decided, paid, and what was set aside."""
+    household_tables = _household_tables(installation)
+    figures = warehouse.rows(_FIGURES, {"cycle": cycle, "household_tables": household_tables})[0]
+    statuses = warehouse.rows(_STATUSES, {"cycle": cycle})
+    money = warehouse.rows(_MONEY, {"cycle": cycle})[0]
+    country = installation.country
+    table = Table(
+        title=f"{country.name}, {country.programme}, cycle {cycle}", show_header=False, title_justify="left"
+    )
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("households surveyed", _count(figures["surveyed"]))
+    table.add_row("households in the registry", _count(figures["registered"]))
+    table.add_row("people in them", _count(figures["members"]))
+    table.add_row(
+        "  identified in the population register", _share(figures["identified"], figures["members"])
+    )
+    for row in statuses:
+        table.add_row(f"households {row['status'].replace('_', ' ')}", _count(row["households"]))
+    table.add_row("payments instructed", _count(money["instructions"]))
+    table.add_row(
+        "total", f"[bold]{_money(money['total'], country.currency_decimals)} {country.currency}[/bold]"
+    )
+    aside = warehouse.rows(_SET_ASIDE, {"cycle": cycle})
+    table.add_section()
+    table.add_row(f"set aside ({len(aside)} reasons)", _count(sum(int(row["rows"]) for row in aside)))
+    for row in aside[:_SHOWN]:
+        table.add_row(
+            f"  {row['what']}, {row['place']}: {row['reason'].replace('_', ' ')}", _count(row["rows"])
+        )
+    if len(aside) > _SHOWN:
+        rest = sum(int(row["rows"]) for row in aside[_SHOWN:])
+        table.add_row(
+            f"  {len(aside) - _SHOWN} more reasons: select * from quarantine.rejected_row", _count(rest)
+        )
+    return table
+
+
+_SHOWN = 14
+
+
+def _household_tables(installation: Installation) -> list[str]:
+    import intake
+
+    return [
+        table.name
+        for contract in intake.load_contracts(installation.country)
+        for table in contract.tables
+        if table.entity == "survey_household"
+    ]
+
+
+def linkage_accuracy(warehouse: Warehouse, installation: Installation, cycle: str) -> Table | None:
+    """Precision and recall by source where the truth is known (a simulated or a test country)."""
+    from linkage import evaluate
+
+    truth = installation.country.settings.truth
+    if truth is None:
+        return None
+    places = (installation.truth / truth.file, installation.deliveries(cycle) / truth.file)
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        return None
+    results = evaluate.evaluate(warehouse, installation.country, file)
+    table = Table(title="Linkage to the population register, against the truth", title_justify="left")
+    for name in ("source", "true pairs", "linked", "precision", "recall", "F1"):
+        table.add_column(name, justify="left" if name == "source" else "right")
+    for row in results:
+        table.add_row(
+            row.source, _count(row.true_pairs), _count(row.linked),
+            f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}",
+        )  # fmt: skip
+    return table
+
+
+def cycles_table(warehouse: Warehouse) -> Table:
+    """Every cycle paid so far."""
+    table = Table("cycle", "programme", "instructions", "total")
+    if warehouse.exists("finance", "payment_instruction"):
+        for row in warehouse.rows(
+            "select cycle, programme, count(*) as n, sum(amount) as total, max(currency) as currency"
+            " from finance.payment_instruction group by 1, 2 order by 1, 2"
+        ):
+            table.add_row(
+                row["cycle"], row["programme"], _count(row["n"]), f"{row['total']:,} {row['currency']}"
+            )
+    return table
+
+
+def print_next_steps(console: Console, installation: Installation, cycle: str, outcome: RunOutcome) -> None:
+    """Where the results are, or what failed and what to do."""
+    if not outcome.succeeded:
+        console.print("[red]The cycle stopped.[/red] Nothing after the failed stage was changed.")
+        for problem in outcome.problems:
+            console.print(f"  • {problem}", markup=False, highlight=False, soft_wrap=True)
+        console.print("Look at the reports below, mend the cause, and run the same command again.")
+    docs = installation.reports / "data_docs" / cycle / "index.html"
+    rows = [
+        ("quality reports", _shown(docs)),
+        ("payment files", _shown(installation.payments(cycle))),
+        ("payment table", 'sijill sql "select * from finance.payment_instruction limit 5"'),
+        ("asset graph", "make ui"),
+    ]
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, place in rows:
+        table.add_row(name, place)
+    console.print(table, soft_wrap=True, highlight=False)
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _count(value: object) -> str:
+    return f"{int(value or 0):,}"  # type: ignore[call-overload]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} ({part / whole:.1%})" if whole else "0"
+
+
+def _money(value: Decimal, decimals: int) -> str:
+    return f"{value:,.{decimals}f}"
