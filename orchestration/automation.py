@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 import intake
-from intake import SourceContract
+from intake.folder import delivered_files, missing_files
 from orchestration.cycles import partition_of
 from sijill.country import Country
 from sijill.cycle import current_cycle
@@ -64,7 +64,7 @@ def delivery_sensor(installation: Installation, job: UnresolvedAssetJobDefinitio
             if missing:
                 waiting.append(f"{cycle} waits for {', '.join(missing)}")
                 continue
-            seen[cycle] = _fingerprint(intake.delivered_files(contracts, folder))
+            seen[cycle] = _fingerprint(delivered_files(contracts, folder))
             if seen_before.get(cycle) == seen[cycle]:
                 requests.append(
                     dg.RunRequest(run_key=f"{cycle}-{seen[cycle]}", partition_key=partition_of(cycle))
@@ -75,18 +75,6 @@ def delivery_sensor(installation: Installation, job: UnresolvedAssetJobDefinitio
         )
 
     return deliveries_complete
-
-
-def missing_files(contracts: list[SourceContract], folder: Path) -> list[str]:
-    """Required files of the contracts that are not in the folder yet."""
-    return sorted(
-        {
-            table.file_pattern
-            for contract in contracts
-            for table in contract.tables
-            if not table.is_optional and not any(folder.glob(table.file_pattern))
-        }
-    )
 
 
 def _fingerprint(files: list[Path]) -> str:

@@ -50,9 +50,13 @@ class RegistryTranslator(DagsterDbtTranslator):
         )
 
 
+# The tags of each stage's models. Scores are made with the decision: no gate stands between.
+STAGE_TAGS = {"registry": ("registry",), "decision": ("scoring", "decision"), "entitlement": ("entitlement",)}
+
+
 def stage_of(tags: list[str]) -> str:
-    """The stage among a model's tags."""
-    return next(tag for tag in tags if tag in ("registry", "decision", "entitlement"))
+    """The stage that a model's tags say."""
+    return next(stage for stage, names in STAGE_TAGS.items() if set(names) & set(tags))
 
 
 TRANSLATOR = RegistryTranslator(
@@ -108,7 +112,7 @@ def stage_assets(stage: str, country: Country) -> dg.AssetsDefinition:
 
     @dbt_assets(
         manifest=manifest_path(),
-        select=f"tag:{stage}",
+        select=" ".join(f"tag:{tag}" for tag in STAGE_TAGS[stage]),
         exclude="resource_type:unit_test",
         name=f"{stage}_models",
         partitions_def=cycles.partitions(country),

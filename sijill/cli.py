@@ -147,7 +147,7 @@ def run(
     activate(installation)
     from orchestration.run import run_cycle
 
-    outcome = run_cycle(installation, month, out)
+    outcome = run_cycle(month, out)
     with _opened(installation) as warehouse:
         if outcome.succeeded:
             out.print(summary.cycle_table(warehouse, installation, month))
@@ -172,7 +172,8 @@ def _payable(country: Country, cycle: str) -> str:
 
 def _take_in(installation: Installation, cycle: str, folder: Path) -> None:
     """Copy what the contracts name into the cycle's delivery folder, so that a later run finds it."""
-    from intake import delivered_files, load_contracts
+    from intake import load_contracts
+    from intake.folder import delivered_files
 
     if not folder.is_dir():
         raise SijillError(

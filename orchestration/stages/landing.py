@@ -9,6 +9,7 @@ import dagster as dg
 
 import intake
 from intake import SourceContract, TableContract
+from intake.canonical import canonical
 from orchestration import cycles, metadata
 from orchestration.site import Site
 from sijill.country import Country
@@ -36,20 +37,23 @@ def _source_assets(country: Country, contract: SourceContract) -> dg.AssetsDefin
             site.warehouse, site.installation, contract, cycle, site.installation.deliveries(cycle),
             progress=context.log.info,
         )  # fmt: skip
+        details = {row.table: row for row in intake.summary(site.warehouse, cycle)}
         for table in received.tables:
+            detail = details.get(table.table)
             yield dg.MaterializeResult(
                 asset_key=[STAGE, table.table],
                 data_version=dg.DataVersion(table.sha256 or "none"),
                 metadata={
-                    "dagster/row_count": table.rows_accepted,
-                    "rows read": table.rows_read,
-                    "rows set aside": table.rows_rejected,
-                    "rows of other tables": table.rows_filtered,
+                    "dagster/row_count": table.counts.accepted,
+                    "rows read": table.counts.read,
+                    "rows set aside": table.counts.rejected,
+                    "rows of another table": table.counts.filtered,
+                    "values set aside": table.counts.values_set_aside,
                     "file": table.file_name or "not delivered",
                     "file SHA-256": table.sha256 or "",
-                    "same file as before": table.is_known,
+                    "delivery": table.status,
                     "set aside, by reason": dg.MetadataValue.md(
-                        metadata.markdown(["column", "reason", "rows"], table.reasons)
+                        metadata.markdown(["reason", "rows"], detail.reasons.items() if detail else [])
                     ),
                 },
             )
@@ -89,7 +93,7 @@ def _table_spec(country: Country, contract: SourceContract, table: TableContract
 
 def _canonical_views(country: Country, contracts: list[SourceContract]) -> dg.AssetsDefinition:
     tables = [table for contract in contracts for table in contract.tables]
-    records = intake.canonical()
+    records = canonical()
     specs = [
         _view_spec(country, name, entity.description, [t for t in tables if t.entity == name])
         for name, entity in records.entities.items()

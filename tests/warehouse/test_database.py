@@ -90,7 +90,7 @@ def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture()
+@pytest.fixture
 def on_other_server(other_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("SIJILL_DATABASE_URL", other_server)
     return other_server
@@ -128,7 +128,9 @@ def test_an_address_of_another_kind_of_database_is_refused(
         Warehouse.open(installation)
 
 
-def test_a_database_that_newer_code_migrated_is_left_alone(data_home: Path, installation: Installation) -> None:
+def test_a_database_that_newer_code_migrated_is_left_alone(
+    data_home: Path, installation: Installation
+) -> None:
     newer = replace(installation, name=installation.name + "-newer", home=data_home)
     with Warehouse.open(newer) as warehouse:
         warehouse.execute("update audit.alembic_version set version_num = '9999'")

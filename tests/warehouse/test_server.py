@@ -18,7 +18,7 @@ from warehouse import EmbeddedServer, ServerError, Warehouse
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture()
+@pytest.fixture
 def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
     made = EmbeddedServer(tmp_path / "a folder with spaces" / "postgres")
     yield made
