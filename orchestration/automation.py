@@ -1,7 +1,5 @@
 """When a cycle starts by itself: on its day of the month, or when its deliveries are complete."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

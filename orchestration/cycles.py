@@ -1,7 +1,5 @@
 """The monthly cycle as Dagster partitions."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from sijill.country import Country
@@ -14,9 +12,13 @@ def partitions(country: Country) -> dg.MonthlyPartitionsDefinition:
     )
 
 
+# A cycle reads what the one before it left (identifiers, the ledger): never several in one run.
+ONE_AT_A_TIME = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+
+
 def cycle_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> str:
     """The run's cycle, `YYYY-MM`."""
-    return context.partition_key[:7]
+    return str(context.partition_key)[:7]
 
 
 def partition_of(cycle: str) -> str:

@@ -5,8 +5,6 @@ imported once here, the project is parsed once, and each stage's build reuses bo
 dbt's events to Dagster's is dagster-dbt's own.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -23,10 +21,10 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from orchestration import cycles
-from orchestration.site import Site
+from orchestration.site import Site, served_installation
 from sijill.country import Country
 from sijill.errors import SijillError
-from sijill.installation import PROJECT_FOLDER, home
+from sijill.installation import PROJECT_FOLDER
 from sijill.policy import load_policy
 from warehouse import Warehouse
 
@@ -59,14 +57,15 @@ def stage_of(tags: list[str]) -> str:
     return next(stage for stage, names in STAGE_TAGS.items() if set(names) & set(tags))
 
 
-TRANSLATOR = RegistryTranslator(
-    settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=False, enable_code_references=True)
-)
+TRANSLATOR = RegistryTranslator(settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=False))
 
 
 def target_folder() -> Path:
-    """Where dbt keeps its manifest and compiled SQL: in the data folder, not among the sources."""
-    return home() / "dbt"
+    """Where dbt keeps its manifest and compiled SQL: in the data folder, not among the sources.
+
+    One for each installation, as a manifest names the database it was parsed for.
+    """
+    return served_installation().folder / "dbt"
 
 
 @cache
@@ -75,9 +74,8 @@ def manifest_path() -> Path:
     digest = hashlib.sha256()
     for pattern in _PROJECT_FILES:
         for file in sorted(PROJECT.rglob(pattern)):
-            if "target" not in file.relative_to(PROJECT).parts:
-                digest.update(file.relative_to(PROJECT).as_posix().encode())
-                digest.update(file.read_bytes())
+            digest.update(file.relative_to(PROJECT).as_posix().encode())
+            digest.update(file.read_bytes())
     target = target_folder()
     stamp = target / "manifest.sha256"
     path = target / "manifest.json"
@@ -93,7 +91,7 @@ def _parse() -> Any:
     from dbt.cli.main import dbtRunner
 
     target_folder().mkdir(parents=True, exist_ok=True)
-    with _environment(None):
+    with _environment(Warehouse.address(served_installation())):
         result = dbtRunner().invoke(["--quiet", "parse", *_places()])
     if not result.success:
         raise SijillError(
@@ -116,6 +114,7 @@ def stage_assets(stage: str, country: Country) -> dg.AssetsDefinition:
         exclude="resource_type:unit_test",
         name=f"{stage}_models",
         partitions_def=cycles.partitions(country),
+        backfill_policy=cycles.ONE_AT_A_TIME,
         dagster_dbt_translator=TRANSLATOR,
     )
     def models(context: dg.AssetExecutionContext, site: Site) -> Iterator[Any]:
@@ -201,9 +200,8 @@ def _places() -> list[str]:
 class _environment:
     """The connection in the environment that `profiles.yml` reads, for the time of a call."""
 
-    def __init__(self, url: str | None) -> None:
-        self._values = connection_variables(url) if url else {}
-        self._values["DO_NOT_TRACK"] = "1"
+    def __init__(self, url: str) -> None:
+        self._values = {**connection_variables(url), "DO_NOT_TRACK": "1"}
         self._before: dict[str, str | None] = {}
 
     def __enter__(self) -> None:

@@ -1,7 +1,5 @@
 """The code location: everything Dagster sees, put together. Nothing is computed here."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration import automation, gates

@@ -63,6 +63,8 @@ def run_cycle(cycle: str, console: Console) -> RunOutcome:
             partition_key=cycles.partition_of(cycle),
             raise_on_error=False,
             tags={"sijill/cycle": cycle, "sijill/started_by": "command line"},
+            # the lines of this module say what happens; the page has the log
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     watcher.close()
     seconds = {"start-up": started - begin, **watcher.seconds}

@@ -4,11 +4,10 @@ Definitions load with no database, network or required environment: the country'
 disk, and nothing is opened before a run.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Self
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -37,7 +36,7 @@ class Site(dg.ConfigurableResource):  # type: ignore[type-arg]
     _warehouse: Warehouse | None = PrivateAttr(default=None)
 
     @classmethod
-    def of(cls, installation: Installation) -> Site:
+    def of(cls, installation: Installation) -> Self:
         return cls(country_folder=str(installation.country.folder), name=installation.name)
 
     @property
@@ -55,7 +54,7 @@ class Site(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._warehouse
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Site, None, None]:  # noqa: ARG002
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Self, None, None]:  # noqa: ARG002
         try:
             yield self
         finally:

@@ -151,7 +151,7 @@ def run(
     with _opened(installation) as warehouse:
         if outcome.succeeded:
             out.print(summary.cycle_table(warehouse, installation, month))
-            accuracy = summary.linkage_accuracy(warehouse, installation, month)
+            accuracy = summary.linkage_accuracy(warehouse, installation)
             if accuracy is not None:
                 out.print(accuracy)
         summary.print_next_steps(out, installation, month, outcome)
@@ -190,18 +190,23 @@ def _take_in(installation: Installation, cycle: str, folder: Path) -> None:
             action="correct --deliveries or --country",
         )
     for file in files:
-        copy = target / file.name
-        seen = file.stat()
-        if copy.exists() and copy.samefile(file):
-            continue
-        if copy.exists() and (copy.stat().st_size, copy.stat().st_mtime_ns) == (
-            seen.st_size,
-            seen.st_mtime_ns,
-        ):
-            continue
-        part = target / f".{file.name}.part"
-        shutil.copy2(file, part)
-        part.replace(copy)
+        _copy(file, target)
+    truth = installation.country.settings.truth
+    if truth is not None and (folder / truth.file).is_file():
+        _copy(folder / truth.file, installation.truth)
+
+
+def _copy(file: Path, folder: Path) -> None:
+    """Copy a file whole or not at all; nothing is done when the copy is there already."""
+    copy = folder / file.name
+    seen = file.stat()
+    if copy.exists() and copy.samefile(file):
+        return
+    if copy.exists() and (copy.stat().st_size, copy.stat().st_mtime_ns) == (seen.st_size, seen.st_mtime_ns):
+        return
+    part = folder / f".{file.name}.part"
+    shutil.copy2(file, part)
+    part.replace(copy)
 
 
 def _simulate(country: Country, households: int, seed: int, cycle: str, deliveries: Path, truth: Path) -> str:

@@ -44,7 +44,7 @@ union all
 select 'member', 'registry', reason, count(*) from registry.member_set_aside group by 3
 union all
 select 'entitlement', 'finance', reason, count(*)
-from finance.payment_hold_now where cycle = :cycle group by 3
+from finance.payment_held where cycle = :cycle group by 3
 order by 1, 4 desc, 2
 """
 
@@ -102,24 +102,20 @@ def _household_tables(installation: Installation) -> list[str]:
     ]
 
 
-def linkage_accuracy(warehouse: Warehouse, installation: Installation, cycle: str) -> Table | None:
+def linkage_accuracy(warehouse: Warehouse, installation: Installation) -> Table | None:
     """Precision and recall by source where the truth is known (a simulated or a test country)."""
-    from linkage import evaluate
+    country = installation.country
+    if country.settings.truth is None or not (installation.truth / country.settings.truth.file).is_file():
+        return None
+    from linkage.evaluate import Truth, evaluate
 
-    truth = installation.country.settings.truth
-    if truth is None:
-        return None
-    places = (installation.truth / truth.file, installation.deliveries(cycle) / truth.file)
-    file = next((place for place in places if place.is_file()), None)
-    if file is None:
-        return None
-    results = evaluate.evaluate(warehouse, installation.country, file)
+    results = evaluate(warehouse, Truth.of(country, installation.truth), country.spine)
     table = Table(title="Linkage to the population register, against the truth", title_justify="left")
     for name in ("source", "true pairs", "linked", "precision", "recall", "F1"):
         table.add_column(name, justify="left" if name == "source" else "right")
     for row in results:
         table.add_row(
-            row.source, _count(row.true_pairs), _count(row.linked),
+            row.source, _count(row.true_pairs), _count(row.links),
             f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}",
         )  # fmt: skip
     return table

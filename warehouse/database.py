@@ -86,6 +86,14 @@ class Warehouse:
         self.url = _libpq(url)
         self._engine: sa.Engine | None = None
 
+    @staticmethod
+    def address(installation: Installation) -> str:
+        """libpq URI of an installation's database; nothing is opened or started."""
+        external = os.environ.get(DATABASE_URL)
+        if external:
+            return _libpq(external)
+        return EmbeddedServer(installation.home / "postgres").url(installation.database)
+
     @classmethod
     def open(cls, installation: Installation, progress: Callable[[str], None] | None = None) -> Warehouse:
         """Open an installation's database, starting the embedded server and migrating as needed.
@@ -98,14 +106,11 @@ class Warehouse:
         """
         from warehouse import migrations
 
-        external = os.environ.get(DATABASE_URL)
-        if external:
-            warehouse = cls(external)
-        else:
+        if not os.environ.get(DATABASE_URL):
             server = EmbeddedServer(installation.home / "postgres")
             server.ensure_running(progress)
-            warehouse = cls(server.url(installation.database))
             _ensure_database(server, installation.database)
+        warehouse = cls(cls.address(installation))
         warehouse._check_connection()
         migrations.upgrade(warehouse, progress)
         warehouse._claim(installation)

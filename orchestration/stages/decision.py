@@ -1,7 +1,5 @@
 """Decision: scores, criteria, the decile rule and the status with its reasons. The arithmetic is dbt's."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration import dbt

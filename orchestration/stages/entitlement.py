@@ -1,7 +1,5 @@
 """Entitlement: what each household is due this cycle, and to whom it is paid. The arithmetic is dbt's."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration import dbt

@@ -1,8 +1,6 @@
 """Finance: entitlements become payment instructions, once, and a batch file for each channel."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -44,6 +42,7 @@ def assets(country: Country) -> list[dg.AssetsDefinition]:
             spec("payment_batch", "One file a channel, with its control totals and hash."),
         ],
         can_subset=False,
+        backfill_policy=cycles.ONE_AT_A_TIME,
     )
     def payment_instructions(
         context: dg.AssetExecutionContext, site: Site
@@ -51,40 +50,34 @@ def assets(country: Country) -> list[dg.AssetsDefinition]:
         done = disbursement.instruct(
             site.warehouse, site.installation, cycles.cycle_of(context), progress=context.log.info
         )
-        currency = site.country.currency
         yield dg.MaterializeResult(
             asset_key=[STAGE, "payment_instruction"],
             metadata={
-                "dagster/row_count": done.instructed,
-                "added by this run": done.added,
-                "total": f"{done.total:,} {currency}",
-                "differs from the entitlement now": done.discrepancies,
-                "by channel": dg.MetadataValue.md(
-                    metadata.markdown(
-                        ["channel", "instructions", "total"],
-                        [(c.channel, c.instructions, f"{c.total:,} {currency}") for c in done.channels],
-                    )
-                ),
+                "dagster/row_count": done.instructed.count,
+                "total": f"{done.instructed.amount:,} {done.currency}",
+                "added by this run": done.added.count,
+                "differ from their entitlement now": sum(done.discrepancies.values()),
+                "by channel": _totals("channel", done.channels),
             },
         )
         yield dg.MaterializeResult(
             asset_key=[STAGE, "payment_hold"],
-            metadata={
-                "dagster/row_count": sum(done.held.values()),
-                "by reason": dg.MetadataValue.md(
-                    metadata.markdown(["reason", "entitlements"], sorted(done.held.items()))
-                ),
-            },
+            metadata={"dagster/row_count": done.held_back.count, "by reason": _totals("reason", done.held)},
         )
+        files = [(batch.path.name, batch.total.count, f"{batch.total.amount:,}") for batch in done.batches]
         yield dg.MaterializeResult(
             asset_key=[STAGE, "payment_batch"],
             metadata={
-                "dagster/row_count": len(done.files),
-                "files": dg.MetadataValue.md(
-                    metadata.markdown(["file", "SHA-256"], [(f.path.name, f.sha256) for f in done.files])
-                ),
-                "folder": dg.MetadataValue.path(str(site.installation.payments(cycles.cycle_of(context)))),
+                "dagster/row_count": len(done.batches),
+                "files": dg.MetadataValue.md(metadata.markdown(["file", "instructions", "total"], files)),
+                "restored by this run": ", ".join(done.restored) or "none",
+                "folder": dg.MetadataValue.path(str(site.installation.payments(done.cycle))),
             },
         )
 
     return [payment_instructions]
+
+
+def _totals(name: str, totals: Mapping[str, disbursement.Total]) -> dg.MetadataValue[Any]:
+    rows = [(key, total.count, f"{total.amount:,}") for key, total in totals.items()]
+    return dg.MetadataValue.md(metadata.markdown([name, "number", "total"], rows))

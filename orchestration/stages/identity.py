@@ -1,7 +1,5 @@
 """Identity: every record of every source is linked to one person, or to nobody yet."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg
@@ -24,6 +22,7 @@ def assets(country: Country) -> list[dg.AssetsDefinition]:
         kinds={"splink", "duckdb", "postgres"},
         owners=["team:registry"],
         partitions_def=cycles.partitions(country),
+        backfill_policy=cycles.ONE_AT_A_TIME,
         description="One row a source record: the person it is linked to, how surely, and by which model.",
         metadata={"dagster/table_name": "identity.person_crosswalk"},
     )
@@ -32,16 +31,16 @@ def assets(country: Country) -> list[dg.AssetsDefinition]:
             site.warehouse, site.installation, cycles.cycle_of(context), progress=context.log.info
         )
         rows = [
-            (s.source, s.records, s.linked, s.review, s.unlinked, f"{s.linked / max(1, s.records):.1%}")
+            (s.source, s.records, s.linked, s.review, s.none, f"{s.linked / max(1, s.records):.1%}")
             for s in summary.sources
         ]
         return dg.MaterializeResult(
             data_version=dg.DataVersion(summary.model_sha256),
             metadata={
                 "dagster/row_count": summary.records,
-                "people with an identifier": summary.social_ids,
-                "new identifiers": summary.assigned,
+                "people of the register": summary.spine_records,
                 "provisional identifiers": summary.provisional,
+                "pairs compared": summary.comparisons,
                 "model SHA-256": summary.model_sha256,
                 "by source": dg.MetadataValue.md(
                     metadata.markdown(

@@ -1,7 +1,5 @@
 """Landing: delivered files become typed tables, and views give them the common names."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,7 +28,7 @@ def assets(country: Country) -> list[dg.AssetsDefinition]:
 def _source_assets(country: Country, contract: SourceContract) -> dg.AssetsDefinition:
     specs = [_table_spec(country, contract, table) for table in contract.tables]
 
-    @dg.multi_asset(name=contract.name, specs=specs, can_subset=False)
+    @dg.multi_asset(name=contract.name, specs=specs, can_subset=False, backfill_policy=cycles.ONE_AT_A_TIME)
     def receive(context: dg.AssetExecutionContext, site: Site) -> Iterator[dg.MaterializeResult[Any]]:
         cycle = cycles.cycle_of(context)
         received = intake.receive(
@@ -67,9 +65,7 @@ def _table_spec(country: Country, contract: SourceContract, table: TableContract
             column.name,
             column.physical_type,
             description=column.description or None,
-            constraints=dg.TableColumnConstraints(
-                nullable=not column.is_required, unique=column.is_unique or None
-            ),
+            constraints=dg.TableColumnConstraints(nullable=not column.is_required, unique=column.is_unique),
             tags={"class": column.classification},
         )
         for column in table.columns
@@ -101,7 +97,9 @@ def _canonical_views(country: Country, contracts: list[SourceContract]) -> dg.As
     with_people = [t for t in tables if t.entity and records.entities[t.entity].has_identity]
     specs.append(_view_spec(country, "person_record", "Every record that names a person", with_people))
 
-    @dg.multi_asset(name="canonical_views", specs=specs, can_subset=False)
+    @dg.multi_asset(
+        name="canonical_views", specs=specs, can_subset=False, backfill_policy=cycles.ONE_AT_A_TIME
+    )
     def canonical_views(context: dg.AssetExecutionContext, site: Site) -> Iterator[dg.MaterializeResult[Any]]:
         intake.create_canonical_views(site.warehouse, contracts)
         context.log.info("views of %d entities over %d tables", len(specs), len(tables))

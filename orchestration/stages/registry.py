@@ -1,7 +1,5 @@
 """Registry: households and members as known now, with the evidence of the registers. The arithmetic is dbt's."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration import dbt
