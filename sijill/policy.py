@@ -117,7 +117,7 @@ class PolicyError(SijillError):
         count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
         super().__init__(
             f"The policy in {folder} has {count}:\n" + "\n".join(f"  - {problem}" for problem in problems),
-            expected="a policy folder as described in docs/policy.md",
+            expected="a policy folder as dbt_project/README.md describes it",
             action="correct the lines named above",
         )
 
@@ -311,7 +311,9 @@ class _Loader:
             self._check(settings, tables, reasons)
         if self.problems or settings is None:
             raise PolicyError(self.folder, self.problems)
-        normalised = {kind: tuple(self._normalise(kind, row) for row in rows) for kind, rows in tables.items()}
+        normalised = {
+            kind: tuple(self._normalise(kind, row) for row in rows) for kind, rows in tables.items()
+        }
         return Policy(
             self.folder, _version(settings, normalised, reasons), settings, normalised, dict(reasons)
         )
@@ -362,9 +364,7 @@ class _Loader:
                             f"{file.name} line {line}: {len(cells)} cells, the header has {len(header)}"
                         )
                 else:
-                    records.append(
-                        (line, {n: c.strip() for n, c in zip(header, cells, strict=True)})
-                    )
+                    records.append((line, {n: c.strip() for n, c in zip(header, cells, strict=True)}))
         except csv.Error as error:
             self.problems.append(f"{file.name} line {reader.line_num}: {error}")
         if not header:
@@ -397,9 +397,7 @@ class _Loader:
             if not cells[column] and column not in table.optional:
                 self.problems.append(f"{where}: {column} is empty")
         if cells["standing"] and cells["standing"] not in STANDINGS:
-            self.problems.append(
-                f"{where}: standing '{cells['standing']}' is none of {', '.join(STANDINGS)}"
-            )
+            self.problems.append(f"{where}: standing '{cells['standing']}' is none of {', '.join(STANDINGS)}")
         starts = self._date(where, "valid_from", cells["valid_from"])
         ends = self._date(where, "valid_to", cells["valid_to"]) if cells["valid_to"] else None
         if starts is not None and ends is not None and ends < starts:
@@ -592,9 +590,7 @@ class _Loader:
             if not reasons[code].get(language):
                 self._problem(row, f"the reason {code} has no text in {language}")
 
-    def _product(
-        self, row: Row, column: str, parameters: set[str], tables: dict[str, list[Row]]
-    ) -> None:
+    def _product(self, row: Row, column: str, parameters: set[str], tables: dict[str, list[Row]]) -> None:
         """A product of numbers and parameters, each in force for as long as the row begins."""
         for term in (part.strip() for part in row.values[column].split("*")):
             if _NUMBER.fullmatch(term):
@@ -637,7 +633,9 @@ def _parse(text: str) -> exp.Expression:
     if len(statements) != 1 or not isinstance(statements[0], exp.Select):
         raise ValueError("must be one expression")
     select = statements[0]
-    if len(select.expressions) != 1 or any(v for k, v in select.args.items() if k not in ("expressions", "kind")):
+    if len(select.expressions) != 1 or any(
+        v for k, v in select.args.items() if k not in ("expressions", "kind")
+    ):
         raise ValueError("must be one expression without clauses")
     expression: exp.Expression = select.expressions[0]
     return expression
@@ -652,7 +650,10 @@ def _fault(text: str, columns: set[str]) -> str | None:
     for node in expression.walk():
         if not isinstance(node, _SAFE_NODES):
             return f"'{node.sql(dialect='postgres')}' is not allowed here"
-        if isinstance(node, exp.Cast) and node.to.sql(dialect="postgres").split("(")[0].lower() not in _SAFE_TYPES:
+        if (
+            isinstance(node, exp.Cast)
+            and node.to.sql(dialect="postgres").split("(")[0].lower() not in _SAFE_TYPES
+        ):
             return f"a cast to {node.to.sql(dialect='postgres')} is not allowed here"
         if isinstance(node, exp.Column):
             if node.table:

@@ -1,0 +1,4 @@
+{# Schemas are the public names of the layers, not suffixes of the profile's schema. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ (custom_schema_name or target.schema) | trim }}
+{%- endmacro %}

@@ -1,0 +1,77 @@
+-- Grain: one row per programme, household and cycle that is owed an amount.
+-- A payee in doubt does not remove the entitlement: it stays owed, with the reason to hold its payment.
+{{ config(tags=['entitlement'], indexes=[{'columns': ['entitlement_id'], 'unique': true}, {'columns': ['cycle', 'programme', 'household_id']}]) }}
+with cycle_component as (
+    select * from {{ ref('entitlement_component') }}
+    where cycle = '{{ var("cycle") }}'
+),
+
+members as (
+    select * from {{ ref('member_evidence') }}
+),
+
+owed as (
+    select
+        entitlement_id
+        , programme
+        , household_id
+        , sum(amount) as amount
+        , encode(sha256(convert_to(string_agg(concat_ws('|', benefit, coalesce(social_id, '~'), amount), ';' order by benefit, social_id), 'UTF8')), 'hex') as components_hash
+    from cycle_component
+    group by entitlement_id, programme, household_id
+),
+
+-- One pass for all programmes: a filter by programme here has no statistics, and the planner then joins row by row.
+candidates as (
+    select
+        o.entitlement_id
+        , m.social_id
+        , m.is_identity_confirmed
+        , m.birth_date
+        , m.age_years
+        , {{ payee_step('o.programme') }} as payee_step
+    from owed as o
+    inner join members as m on o.household_id = m.household_id
+),
+
+payees as (
+    select distinct on (entitlement_id)
+        entitlement_id
+        , social_id
+        , is_identity_confirmed
+        , payee_step[2] as payee_role
+    from candidates
+    where payee_step is not null
+    order by
+        entitlement_id asc
+        , payee_step[1]::integer asc
+        , birth_date asc nulls last
+        , age_years desc nulls last
+        , social_id asc
+)
+
+select
+    o.entitlement_id
+    , '{{ var("cycle") }}'::text as cycle
+    , o.programme
+    , o.household_id
+    , d.region
+    , d.status
+    , p.social_id as payee_social_id
+    , p.payee_role
+    , coalesce(p.is_identity_confirmed, false) as is_payee_confirmed
+    , case
+        when p.social_id is null then 'no_payee'
+        when not p.is_identity_confirmed then 'payee_unconfirmed'
+    end as hold_reason
+    , o.amount::numeric(14, 3) as amount
+    , '{{ var("currency") }}'::text as currency
+    , {{ policy_version() }}::text as policy_version
+    , {{ sha256_of(['d.input_hash', 'o.components_hash', 'p.social_id', 'p.is_identity_confirmed']) }} as input_hash
+from owed as o
+inner join {{ ref('household_decision') }} as d
+    on
+        o.household_id = d.household_id
+        and o.programme = d.programme
+        and d.cycle = '{{ var("cycle") }}'
+left join payees as p on o.entitlement_id = p.entitlement_id

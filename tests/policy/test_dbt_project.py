@@ -1,0 +1,244 @@
+"""The dbt project: it parses without a database, its unit tests pass, and cycles neither mix nor drift."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dbt.cli.main import dbtRunner
+from sqlalchemy.engine import make_url
+
+from sijill.policy import load_policy
+from warehouse import Warehouse
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT / "dbt_project"
+TUNISIA = ROOT / "countries" / "tunisia" / "policy"
+
+
+@dataclass(frozen=True)
+class Project:
+    """dbt in this process, against one database and with one parsed manifest."""
+
+    warehouse: Warehouse
+    manifest: Any
+    folders: list[str]
+
+    def invoke(self, *arguments: str, cycle: str = "2026-11", policy: Path = TUNISIA) -> Any:
+        variables = {
+            "cycle": cycle,
+            "country": "tunisia",
+            "currency": "TND",
+            "currency_decimals": 3,
+            "policy": load_policy(policy).as_vars(),
+        }
+        runner = dbtRunner(manifest=self.manifest)
+        return runner.invoke([*arguments, "--quiet", "--vars", json.dumps(variables), *self.folders])
+
+    def build(self, *arguments: str, cycle: str = "2026-11") -> None:
+        result = self.invoke("build", "--exclude-resource-type", "unit_test", *arguments, cycle=cycle)
+        assert result.success, failures(result)
+
+
+def failures(result: Any) -> list[str]:
+    if result.result is None:
+        return [str(result.exception)]
+    return [
+        f"{r.node.name}: {r.message}" for r in result.result.results if r.status not in ("success", "pass")
+    ]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    target = str(tmp_path_factory.mktemp("dbt"))
+    places = {"project": PROJECT, "profiles": PROJECT}
+    return [
+        *(argument for name, place in places.items() for argument in (f"--{name}-dir", str(place))),
+        *("--target-path", target, "--log-path", target),
+    ]
+
+
+@pytest.fixture(scope="module")
+def manifest(folders: list[str]) -> Any:
+    """Parsed with neither variables nor a database: nothing listens at that host."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIJILL_PG_HOST", "/nowhere")
+        result = dbtRunner().invoke(["parse", "--quiet", "--no-partial-parse", *folders])
+    assert result.success, result.exception
+    return result.result
+
+
+@pytest.fixture(scope="module")
+def project(warehouse: Warehouse, manifest: Any, folders: list[str]) -> Iterator[Project]:
+    """A database with empty canonical tables, and the models built empty."""
+    canonical = yaml.safe_load((ROOT / "intake" / "canonical.yaml").read_text(encoding="utf-8"))
+    for entity, content in canonical["entities"].items():
+        columns = {**(canonical["identity"] if content.get("identity") else {}), **content["columns"]}
+        typed = ", ".join(f"{name} {column['type']}" for name, column in columns.items())
+        warehouse.execute(f"create table landing.canonical_{entity} (source text, source_key text, {typed})")
+    url = make_url(warehouse.sqlalchemy_url)
+    variables = {
+        "HOST": url.host or url.query.get("host", "localhost"),
+        "PORT": url.port or url.query.get("port", 5432),
+        "USER": url.username or url.query.get("user", "postgres"),
+        "PASSWORD": url.password or "",
+        "DATABASE": url.database,
+    }
+    # A manifest names the database of the profile that parsed it.
+    for node in (*manifest.nodes.values(), *manifest.sources.values()):
+        node.database = url.database
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(f"SIJILL_PG_{name}", str(value))
+        opened = Project(warehouse, manifest, folders)
+        result = opened.invoke("run")
+        assert result.success, failures(result)
+        yield opened
+
+
+def test_the_project_parses_without_variables_or_database(manifest: Any) -> None:
+    models = [node for node in manifest.nodes.values() if node.resource_type == "model"]
+    assert {"registry", "scoring", "decision"} == {node.schema for node in models}
+    assert max(len(node.name) for node in models) <= 50
+    for node in models:
+        assert node.description, f"{node.name} has no description"
+        assert set(node.tags) & {"registry", "scoring", "decision", "entitlement"}, node.name
+
+
+def test_every_public_mart_has_an_enforced_contract_and_its_grain_first(manifest: Any) -> None:
+    for node in manifest.nodes.values():
+        if node.resource_type != "model" or node.name.startswith("stg_"):
+            continue
+        assert node.raw_code.startswith("-- Grain: one row per "), node.name
+        if not node.name.startswith("int_"):
+            assert node.config.contract.enforced, node.name
+            assert all(column.description for column in node.columns.values()), node.name
+
+
+def test_every_policy_rule_behaves_as_its_unit_test_says(project: Project) -> None:
+    result = project.invoke("test", "--select", "test_type:unit")
+    assert result.success, failures(result)
+    assert len(result.result.results) >= 50
+
+
+def fill(warehouse: Warehouse) -> None:
+    """Thirty surveyed households of one to five people, all in the population register; three surveyed twice."""
+    warehouse.execute(
+        """
+        insert into landing.canonical_survey_household
+            (source, source_key, region, stratum, surveyed_on, n_rooms, has_fridge)
+        select 'households', 'h' || i, 'Kasserine', 'rural', date '2026-01-01' + i, 1 + i % 4, i % 3 > 0
+        from generate_series(1, 30) as i
+        union all
+        select 'households', 'h' || i || 'again', 'Kasserine', 'rural', date '2026-09-01', 1, true
+        from generate_series(1, 3) as i
+        """
+    )
+    warehouse.execute(
+        """
+        insert into landing.canonical_survey_member
+            (source, source_key, household_key, relationship, birth_date)
+        select
+            'members', h.source_key || '-' || j, h.source_key
+            , case when j = 1 then 'head' else 'child' end
+            , make_date(case when j = 1 then 1980 else 2010 + j end, 5, 5)
+        from landing.canonical_survey_household as h
+        cross join lateral generate_series(1, 1 + length(h.source_key) % 5) as j
+        """
+    )
+    warehouse.execute(
+        """
+        insert into landing.canonical_person (source, source_key, birth_date, sex)
+        select 'register', source_key, birth_date, 'female' from landing.canonical_survey_member
+        where household_key not like '%again'
+        """
+    )
+    # Any number that is 1 modulo 97 has valid check digits.
+    warehouse.execute(
+        """
+        insert into identity.social_id (social_id, source, source_key, is_provisional, cycle)
+        select
+            lpad((97 * row_number() over (order by source_key) + 1)::text, 12, '0')
+            , source, source_key, false, '2026-11'
+        from landing.canonical_person
+        """
+    )
+    warehouse.execute(
+        """
+        insert into identity.person_crosswalk
+            (source, source_key, entity, social_id, spine_key, band, is_provisional)
+        select source, source_key, 'person', social_id, source_key, 'spine', false from identity.social_id
+        union all
+        select 'members', m.source_key, 'survey_member', s.social_id, s.source_key, 'link', false
+        from landing.canonical_survey_member as m
+        inner join identity.social_id as s on replace(m.source_key, 'again', '') = s.source_key
+        """
+    )
+
+
+def digest(warehouse: Warehouse, cycle: str) -> dict[str, str]:
+    tables = (
+        "scoring.household_score",
+        "decision.household_decision",
+        "decision.entitlement_component",
+        "decision.entitlement",
+    )
+    return {
+        table: warehouse.scalar(
+            f"select md5(string_agg(t::text, '' order by t::text)) from {table} as t where cycle = :cycle",
+            {"cycle": cycle},
+        )
+        for table in tables
+    }
+
+
+@pytest.fixture(scope="module")
+def filled(project: Project) -> Project:
+    """The small world, built stage by stage for one cycle."""
+    fill(project.warehouse)
+    for stage in (("tag:registry",), ("tag:scoring", "tag:decision"), ("tag:entitlement",)):
+        project.build("--select", *stage)
+    return project
+
+
+def test_a_household_surveyed_twice_is_in_the_registry_once(filled: Project) -> None:
+    rows = filled.warehouse.rows("select reason, count(*) as n from registry.household_set_aside group by 1")
+    assert {row["reason"]: row["n"] for row in rows} == {"surveyed_again": 3}
+    assert filled.warehouse.scalar("select count(*) from registry.household") == 30
+
+
+def test_the_poorest_decile_is_paid_by_the_rules_of_the_cycle(filled: Project) -> None:
+    warehouse = filled.warehouse
+    poor = warehouse.scalar("select count(*) from decision.household_decision where status = 'poor'")
+    assert poor >= 3
+    assert warehouse.scalar("select count(*) from decision.entitlement") == poor
+    base = "select distinct amount from decision.entitlement_component where benefit = 'base_allowance'"
+    assert warehouse.scalar(base) == 280
+
+
+def test_a_cycle_built_again_gives_the_same_rows_and_leaves_other_cycles_alone(filled: Project) -> None:
+    before = digest(filled.warehouse, "2026-11")
+    assert all(before.values())
+    filled.build(cycle="2025-06")
+    assert digest(filled.warehouse, "2026-11") == before
+    base = (
+        "select distinct amount from decision.entitlement_component"
+        " where benefit = 'base_allowance' and cycle = '2025-06'"
+    )
+    assert filled.warehouse.scalar(base) == 260
+    filled.build(cycle="2026-11")
+    assert digest(filled.warehouse, "2026-11") == before
+
+
+def test_a_cycle_before_the_policy_begins_is_refused_with_what_to_do(project: Project) -> None:
+    result = project.invoke("compile", "--select", "household_evidence", cycle="2019-01")
+    assert not result.success
+    message = str(result.exception or failures(result))
+    assert "has no value on 2019-01-01" in message
+    assert os.environ["SIJILL_PG_HOST"] not in message
