@@ -211,7 +211,8 @@ def _copy(file: Path, folder: Path) -> None:
 
 def _simulate(country: Country, households: int, seed: int, cycle: str, deliveries: Path, truth: Path) -> str:
     """Simulate, unless exactly this world is already there; what was done, in words."""
-    from simulation import fingerprint, simulate
+    from simulation import simulate
+    from simulation.fingerprint import fingerprint
 
     marker = truth / f".simulated-{cycle}"
     wanted = fingerprint(country, households, seed, cycle)
@@ -249,10 +250,12 @@ def simulate(
     place = truth or out_folder.with_name(out_folder.name + "-truth")
     with _progress("simulation", f"{households:,} households of {chosen.name}"):
         report = make(chosen, households, seed, out_folder, place, month)
-    table = Table("file", "rows", title=f"{chosen.name}, {households:,} households, seed {seed}, {month}")
-    table.columns[1].justify = "right"
-    for name, rows in report.files.items():
-        table.add_row(name, f"{rows:,}")
+    table = Table(title=f"{chosen.name}, {households:,} households, seed {seed}, {month}", title_justify="left")
+    table.add_column("file")
+    table.add_column("rows", justify="right")
+    table.add_column("with errors", justify="right")
+    for file in report.files:
+        table.add_row(file.file, f"{file.rows:,}", f"{sum(file.defects.values()):,}")
     out.print(table)
     out.print(f"Files: {out_folder}\nTruth, for evaluation only: {place}", highlight=False)
 

@@ -1,0 +1,138 @@
+"""A whole cycle through the real graph: what it makes ties out, and making it again changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.orchestration.conftest import CYCLE, HOUSEHOLDS, Cycle, sijill
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+DERIVED = (
+    "registry.household", "registry.member", "registry.household_evidence", "scoring.household_score",
+    "decision.household_decision", "decision.entitlement", "decision.entitlement_component",
+)  # fmt: skip
+LEDGERS = (
+    "identity.social_id", "identity.event", "identity.person_crosswalk", "finance.payment_instruction",
+    "finance.payment_batch", "finance.payment_account", "audit.delivery", "quarantine.rejected_row",
+)  # fmt: skip
+
+
+def test_every_delivered_row_is_accepted_set_aside_or_another_tables(cycle: Cycle) -> None:
+    deliveries = cycle.warehouse.rows(
+        "select table_name, rows_read, rows_accepted, rows_rejected, rows_filtered from audit.delivery"
+    )
+    assert len(deliveries) >= 12
+    for row in deliveries:
+        assert row["rows_read"] == row["rows_accepted"] + row["rows_rejected"] + row["rows_filtered"]
+        landed = cycle.warehouse.scalar(f'select count(*) from landing."{row["table_name"]}"')
+        assert landed == row["rows_accepted"], row["table_name"]
+
+
+def test_every_surveyed_household_is_in_the_registry_or_set_aside(cycle: Cycle) -> None:
+    surveyed = cycle.warehouse.scalar("select count(*) from landing.canonical_survey_household")
+    kept = cycle.warehouse.scalar("select count(*) from registry.household")
+    aside = cycle.warehouse.scalar("select count(*) from registry.household_set_aside")
+    assert surveyed == kept + aside
+    assert HOUSEHOLDS * 0.9 < kept <= HOUSEHOLDS
+
+
+def test_every_household_has_one_decision(cycle: Cycle) -> None:
+    undecided = cycle.warehouse.scalar(
+        "select count(*) from registry.household as h"
+        f" where (select count(*) from decision.household_decision as d"
+        f" where d.household_id = h.household_id and d.cycle = '{CYCLE}') <> 1"
+    )
+    assert undecided == 0
+    statuses = cycle.warehouse.rows("select distinct status from decision.household_decision")
+    assert {row["status"] for row in statuses} == {"poor", "limited_income", "not_eligible"}
+
+
+def test_what_families_are_owed_is_instructed_or_held_to_the_millime(cycle: Cycle) -> None:
+    owed = cycle.warehouse.scalar(f"select sum(amount) from decision.entitlement where cycle = '{CYCLE}'")
+    paid = cycle.warehouse.scalar(f"select sum(amount) from finance.payment_instruction where cycle = '{CYCLE}'")
+    held = cycle.warehouse.scalar(
+        f"select coalesce(sum(amount), 0) from finance.payment_held where cycle = '{CYCLE}'"
+    )
+    assert paid > 0
+    assert owed == paid + held
+
+
+def test_the_payment_files_hold_what_the_ledger_says(cycle: Cycle) -> None:
+    batches = cycle.warehouse.rows("select file_name, n_instructions, total_amount from finance.payment_batch")
+    folder = cycle.installation.payments(CYCLE)
+    for batch in batches:
+        lines = (folder / batch["file_name"]).read_text(encoding="utf-8-sig").splitlines()
+        assert len(lines) == batch["n_instructions"] + 1
+    assert sum(batch["total_amount"] for batch in batches) == cycle.warehouse.scalar(
+        "select sum(amount) from finance.payment_instruction"
+    )
+
+
+def test_the_base_allowance_is_the_one_in_force(cycle: Cycle) -> None:
+    bases = cycle.warehouse.rows(
+        "select distinct c.amount from decision.entitlement_component as c"
+        " where c.benefit = 'base_allowance'"
+    )
+    assert [str(row["amount"]) for row in bases] == ["280.000"]
+
+
+def test_every_stage_passed_its_gate(cycle: Cycle) -> None:
+    gates = cycle.warehouse.rows(f"select distinct stage from audit.gate_result where cycle = '{CYCLE}' and passed")
+    assert {row["stage"] for row in gates} == {"landing", "identity", "registry", "decision", "entitlement"}
+
+
+def test_the_end_of_the_run_says_how_many_and_how_much(cycle: Cycle) -> None:
+    total = cycle.warehouse.scalar("select sum(amount) from finance.payment_instruction")
+    assert f"{total:,.3f} TND" in cycle.printed
+    for words in ("households surveyed", "identified", "poor", "limited income", "set aside", "make ui"):
+        assert words in cycle.printed
+
+
+def test_running_it_again_changes_no_row(cycle: Cycle) -> None:
+    before = {table: cycle.fingerprint(table) for table in (*DERIVED, *LEDGERS)}
+    files = {f.name: f.read_bytes() for f in cycle.installation.payments(CYCLE).iterdir()}
+    again = sijill("run", "--households", str(HOUSEHOLDS), "--seed", "5", "--cycle", CYCLE, home=cycle.installation.home)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert {table: cycle.fingerprint(table) for table in before} == before
+    assert {f.name: f.read_bytes() for f in cycle.installation.payments(CYCLE).iterdir()} == files
+
+
+def test_no_name_and_no_number_of_a_person_is_in_reports_or_logs(cycle: Cycle) -> None:
+    people = cycle.warehouse.rows(
+        "select national_number, full_name_latin from ("
+        " select national_number, concat_ws(' ', given_name, father_name) as full_name_latin"
+        " from landing.canonical_survey_member where national_number is not null"
+        " order by md5(source_key) limit 200) as sample"
+    )
+    secrets = {row["national_number"].encode() for row in people}
+    secrets |= {row["full_name_latin"].encode() for row in people if " " in row["full_name_latin"]}
+    assert len(secrets) > 100
+    places = [cycle.installation.reports, cycle.installation.dagster_home]
+    files = [file for place in places for file in place.rglob("*") if file.is_file()]
+    assert len(files) > 10
+    for file in files:
+        content = file.read_bytes()
+        assert not [secret for secret in secrets if secret in content], f"personal data in {file.name}"
+    assert not [secret for secret in secrets if secret in cycle.printed.encode()]
+
+
+def test_a_refused_file_stops_the_cycle_with_its_name_and_pays_nobody(cycle: Cycle, tmp_path: Path) -> None:
+    deliveries = tmp_path / "poisoned deliveries"
+    shutil.copytree(cycle.installation.deliveries(CYCLE), deliveries)
+    register = next(deliveries.glob("population_register*"))
+    header, _, rest = register.read_bytes().partition(b"\n")
+    register.write_bytes(b",".join(reversed(header.strip().split(b","))) + b"\n" + rest)
+    done = sijill("run", "--deliveries", str(deliveries), "--cycle", CYCLE, home=cycle.installation.home)
+    assert done.returncode == 1
+    assert register.name in done.stdout
+    assert "What to do" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    count = sijill("sql", "--country", "tunisia", "--csv", "select count(*) from finance.payment_instruction",
+                   home=cycle.installation.home)  # fmt: skip
+    assert count.stdout.split()[-1] != str(
+        cycle.warehouse.scalar("select count(*) from finance.payment_instruction")
+    )
