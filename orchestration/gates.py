@@ -16,6 +16,7 @@ GUARDED = {
     "registry": ["registry", "household_evidence"],
     "decision": ["decision", "household_decision"],
     "entitlement": ["decision", "entitlement"],
+    "payment": ["finance", "payment_instruction"],
 }
 
 

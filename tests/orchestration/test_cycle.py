@@ -82,7 +82,7 @@ def test_the_base_allowance_is_the_one_in_force(cycle: Cycle) -> None:
 
 def test_every_stage_passed_its_gate(cycle: Cycle) -> None:
     gates = cycle.warehouse.rows(f"select distinct stage from audit.gate_result where cycle = '{CYCLE}' and passed")
-    assert {row["stage"] for row in gates} == {"landing", "identity", "registry", "decision", "entitlement"}
+    assert {row["stage"] for row in gates} == {"landing", "identity", "registry", "decision", "entitlement", "payment"}
 
 
 def test_the_end_of_the_run_says_how_many_and_how_much(cycle: Cycle) -> None:
