@@ -20,7 +20,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
-from orchestration import cycles
+from orchestration import cycles, figures
 from orchestration.site import Site, served_installation
 from sijill.country import Country
 from sijill.errors import SijillError
@@ -172,9 +172,15 @@ def build(
         thread = threading.Thread(target=work, name="dbt")
         thread.start()
         while (event := events.get()) is not None:
-            yield from DbtCoreCliEventMessage(
-                raw_event=event, event_history_metadata={}
-            ).to_default_asset_events(manifest, TRANSLATOR, context, target_folder())
+            message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+            for made in message.to_default_asset_events(manifest, TRANSLATOR, context, target_folder()):
+                if isinstance(made, dg.Output):
+                    node = manifest["nodes"][event["data"]["node_info"]["unique_id"]]
+                    yield made.with_metadata(
+                        {**made.metadata, **_figures(warehouse, node, variables["cycle"])}
+                    )
+                else:
+                    yield made
         thread.join()
     result = outcome[0]
     if isinstance(result, BaseException):
@@ -188,6 +194,15 @@ def build(
             expected="every model to build",
             action="correct the model or its data, then run the cycle again",
         )
+
+
+def _figures(warehouse: Warehouse, node: Mapping[str, Any], cycle: str) -> dict[str, Any]:
+    kind = node["config"]["materialized"]
+    if kind not in ("table", "incremental"):
+        return {}
+    return figures.of_table(
+        warehouse, node["schema"], node.get("alias") or node["name"], cycle, by_cycle=kind == "incremental"
+    )
 
 
 def _places() -> list[str]:

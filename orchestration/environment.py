@@ -12,6 +12,7 @@ from sijill.installation import Installation
 _DAGSTER_YAML = """\
 # Written when missing; yours to change.
 telemetry: {enabled: false}
+nux: {enabled: false}                # no sign-up window
 concurrency:
   runs: {max_concurrent_runs: 1}     # two cycles must never overlap: they share the registry's tables
 run_monitoring: {enabled: true}

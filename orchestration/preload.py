@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def preload_engines() -> None:
-    """Import dbt (7 s) and Great Expectations (6 to 11 s), one after the other.
+    """Import Great Expectations (4 to 6 s), which the first gate needs, then dbt (4 s), and parse its project (2 s).
 
     A failure here is not an error: the stage that needs the import meets it again and reports it.
     """
@@ -13,6 +13,6 @@ def preload_engines() -> None:
     import expectations
     from orchestration import dbt
 
-    for load in (dbt.preload, expectations.preload):
+    for load in (expectations.preload, dbt.preload):
         with contextlib.suppress(Exception):
             load()

@@ -23,7 +23,7 @@ from sijill import __version__
 from sijill.country import DEFAULT_COUNTRY, Country
 from sijill.cycle import current_cycle, parse_cycle
 from sijill.errors import SijillError
-from sijill.installation import Installation, home
+from sijill.installation import PROJECT_FOLDER, Installation, home
 
 if TYPE_CHECKING:
     from warehouse import Warehouse
@@ -250,7 +250,9 @@ def simulate(
     place = truth or out_folder.with_name(out_folder.name + "-truth")
     with _progress("simulation", f"{households:,} households of {chosen.name}"):
         report = make(chosen, households, seed, out_folder, place, month)
-    table = Table(title=f"{chosen.name}, {households:,} households, seed {seed}, {month}", title_justify="left")
+    table = Table(
+        title=f"{chosen.name}, {households:,} households, seed {seed}, {month}", title_justify="left"
+    )
     table.add_column("file")
     table.add_column("rows", justify="right")
     table.add_column("with errors", justify="right")
@@ -349,7 +351,16 @@ def ui(
     if chosen != port:
         err.print(f"Port {port} is in use; taking {chosen}.")
     out.print(f"{installation.name}: http://127.0.0.1:{chosen}  (Ctrl-C ends it)", highlight=False)
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "orchestration.definitions"]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "dagster",
+        "dev",
+        "-w",
+        str(PROJECT_FOLDER / "workspace.yaml"),
+    ]
     command += ["-h", "127.0.0.1", "-p", str(chosen), "--log-level", "warning"]
     os.chdir(installation.dagster_home)
     os.execv(sys.executable, command)

@@ -34,7 +34,7 @@ select count(*) as instructions, coalesce(sum(amount), 0) as total
 from finance.payment_instruction where cycle = :cycle
 """
 _SET_ASIDE = """
-select 'delivered row' as what, r.source as place, r.reason, count(*) as rows
+select 'delivered row' as what, r.table_name as place, r.reason, count(*) as rows
 from quarantine.rejected_row as r
 join audit.cycle_delivery as c using (delivery_id)
 where c.cycle = :cycle and r.kind = 'row' group by 2, 3

@@ -1,0 +1,194 @@
+"""Landing tables and the canonical views over them.
+
+A landing table is what one contract delivers, typed. The views `landing.canonical_<entity>` give every
+source of a record type the same columns; they are all that linkage and dbt read. Their columns never
+depend on which sources there are, so they can be replaced under the views that stand on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from intake.canonical import Entity, canonical
+from intake.contracts import SourceContract, TableContract
+from warehouse import Warehouse
+
+OWN_COLUMNS = (("delivery_id", "bigint"), ("line", "bigint"))
+PERSON_RECORD = "canonical_person_record"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _columns(table: TableContract) -> list[tuple[str, str]]:
+    return [*OWN_COLUMNS, *((c.name, c.physical_type) for c in table.columns)]
+
+
+def definition(table: TableContract) -> list[str]:
+    """Statements that create a landing table with its comments."""
+    name = f'landing."{table.name}"'
+    fields = ", ".join(
+        f'"{column}" {kind}{" not null" if (column, kind) in OWN_COLUMNS else ""}'
+        for column, kind in _columns(table)
+    )
+    statements = [f"create table {name} ({fields})"]
+    about = table.description or f"Rows of {table.file_pattern}"
+    statements.append(f"comment on table {name} is {_literal(about)}")
+    for column in table.columns:
+        text = column.description
+        if column.classification != "none":
+            text = f"{text} [{column.classification}]".strip()
+        if text:
+            statements.append(f'comment on column {name}."{column.name}" is {_literal(text)}')
+    return statements
+
+
+def ensure_table(
+    warehouse: Warehouse, table: TableContract, progress: Callable[[str], None] | None = None
+) -> bool:
+    """Create the landing table, or make it anew when its contract has changed its columns.
+
+    Making it anew drops the views that stand on it; whoever built them builds them again.
+
+    Returns:
+        Whether the table was made, and is therefore empty.
+    """
+    present = warehouse.rows(
+        """
+        select attname::text as name, format_type(atttypid, atttypmod) as kind from pg_attribute
+        where attrelid = to_regclass(:name) and attnum > 0 and not attisdropped order by attnum
+        """,
+        {"name": f'landing."{table.name}"'},
+    )
+    wanted = [
+        (name, kind.replace("timestamptz", "timestamp with time zone")) for name, kind in _columns(table)
+    ]
+    if [(row["name"], row["kind"]) for row in present] == wanted:
+        return False
+    with warehouse.transaction() as transaction:
+        if present:
+            transaction.execute(f'drop table landing."{table.name}" cascade')
+            transaction.execute(
+                f"delete from audit.landing_content where table_name = {_literal(table.name)}"
+            )
+        for statement in definition(table):
+            transaction.execute(statement)
+    if present and progress is not None:
+        progress(f"{table.name}: its contract has other columns; the table and the views on it are made anew")
+    return True
+
+
+def _source_key(table: TableContract) -> str:
+    return " || '|' || ".join(f'"{c.name}"::text' for c in table.key)
+
+
+def _select(table: TableContract, entity: Entity) -> str:
+    fields = [f"{_literal(table.name)}::text as source", f"({_source_key(table)})::text as source_key"]
+    for column in entity.columns.values():
+        filled = table.mapping.get(column.name)
+        value = "null" if filled is None else f'"{filled.name}"'
+        fields.append(f'{value}::{column.type} as "{column.name}"')
+    return f'select {", ".join(fields)} from landing."{table.name}"'
+
+
+def entity_view(entity: Entity, tables: Sequence[TableContract]) -> str:
+    """Query of `landing.canonical_<entity>`: all its sources, or no row at all."""
+    if tables:
+        return "\nunion all\n".join(_select(table, entity) for table in tables)
+    fields = ", ".join(f'null::{c.type} as "{c.name}"' for c in entity.columns.values())
+    return f"select null::text as source, null::text as source_key, {fields} where false"
+
+
+def person_record_view(tables: Sequence[TableContract]) -> str:
+    """Query of `landing.canonical_person_record`: every record that says who a person is."""
+    known = canonical()
+    identity = list(known.identity.values())
+    parts = []
+    for table in tables:
+        if table.entity is None or not known.entities[table.entity].has_identity:
+            continue
+        if not set(table.mapping) & set(known.identity):
+            continue
+        household = table.mapping.get("household_key")
+        fields = [
+            f"{_literal(table.name)}::text as source",
+            f"({_source_key(table)})::text as source_key",
+            f"{_literal(table.entity)}::text as entity",
+            ("null" if household is None else f'"{household.name}"') + "::text as household_key",
+        ]
+        for column in identity:
+            filled = table.mapping.get(column.name)
+            value = "null" if filled is None else f'"{filled.name}"'
+            fields.append(f'{value}::{column.type} as "{column.name}"')
+        parts.append(f'select {", ".join(fields)} from landing."{table.name}"')
+    if parts:
+        return "\nunion all\n".join(parts)
+    fields = [f'null::{c.type} as "{c.name}"' for c in identity]
+    head = "null::text as source, null::text as source_key, null::text as entity, null::text as household_key"
+    return f"select {head}, {', '.join(fields)} where false"
+
+
+def create_canonical_views(
+    warehouse: Warehouse,
+    contracts: Sequence[SourceContract],
+    progress: Callable[[str], None] | None = None,
+) -> list[str]:
+    """Create or replace `landing.canonical_<entity>` for every entity, and `canonical_person_record`.
+
+    Landing tables that no delivery has filled yet are created empty, so that every view can be read.
+
+    Returns:
+        Names of the views, in the order of `canonical.yaml`.
+    """
+    tables = [table for contract in contracts for table in contract.tables]
+    for table in tables:
+        ensure_table(warehouse, table, progress)
+    wanted: list[tuple[str, str, str]] = [
+        (
+            f"canonical_{entity.name}",
+            entity_view(entity, [t for t in tables if t.entity == entity.name]),
+            entity.description,
+        )
+        for entity in canonical().entities.values()
+    ]
+    wanted.append(
+        (PERSON_RECORD, person_record_view(tables), "Every record of every source that says who a person is")
+    )
+    with warehouse.transaction() as transaction:
+        for name, query, about in wanted:
+            if _columns_differ(warehouse, name):
+                transaction.execute(f'drop view landing."{name}" cascade')
+                if progress is not None:
+                    progress(f"landing.{name}: its columns changed; it and the views on it are made anew")
+            transaction.execute(f'create or replace view landing."{name}" as\n{query}')
+            transaction.execute(f'comment on view landing."{name}" is {_literal(about)}')
+    return [name for name, _, _ in wanted]
+
+
+def _columns_differ(warehouse: Warehouse, name: str) -> bool:
+    """Whether a view exists whose columns `create or replace` could not keep."""
+    present = [
+        (row["name"], row["kind"])
+        for row in warehouse.rows(
+            """
+            select attname::text as name, format_type(atttypid, atttypmod) as kind from pg_attribute
+            where attrelid = to_regclass(:name) and attnum > 0 and not attisdropped order by attnum
+            """,
+            {"name": f'landing."{name}"'},
+        )
+    ]
+    if not present:
+        return False
+    entity = canonical().entities.get(name.removeprefix("canonical_"))
+    head = [("source", "text"), ("source_key", "text")]
+    if name == PERSON_RECORD:
+        columns = canonical().identity
+        head += [("entity", "text"), ("household_key", "text")]
+    else:
+        assert entity is not None
+        columns = entity.columns
+    wanted = head + [
+        (c.name, c.type.replace("timestamptz", "timestamp with time zone")) for c in columns.values()
+    ]
+    return present[: len(wanted)] != wanted or len(present) > len(wanted)
