@@ -28,7 +28,7 @@ def data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def installation(data_home: Path, request: pytest.FixtureRequest) -> Installation:
+def installation(data_home: Path) -> Installation:
     """Tunisia in a place of its own for each test module."""
     with tempfile.TemporaryDirectory(dir=data_home, prefix="x") as name:
         world = "".join(c for c in Path(name).name.lower() if c.isalnum())

@@ -48,8 +48,8 @@ class Cycle:
 @pytest.fixture(scope="session")
 def cycle(data_home: Path) -> Iterator[Cycle]:
     """Simulated Tunisia, 300 households, through the real graph."""
-    done = sijill("run", "--households", str(HOUSEHOLDS), "--seed", "5", "--cycle", CYCLE, home=data_home)
+    done = sijill("run", "--households", str(HOUSEHOLDS), "--seed", "7", "--cycle", CYCLE, home=data_home)
     assert done.returncode == 0, done.stdout + done.stderr
-    installation = Installation(Country.load("tunisia"), f"tunisia-{HOUSEHOLDS}-5", data_home)
+    installation = Installation(Country.load("tunisia"), f"tunisia-{HOUSEHOLDS}-7", data_home)
     with Warehouse.open(installation) as warehouse:
         yield Cycle(installation, warehouse, done.stdout)

@@ -37,7 +37,9 @@ def test_every_surveyed_household_is_in_the_registry_or_set_aside(cycle: Cycle) 
     kept = cycle.warehouse.scalar("select count(*) from registry.household")
     aside = cycle.warehouse.scalar("select count(*) from registry.household_set_aside")
     assert surveyed == kept + aside
-    assert HOUSEHOLDS * 0.9 < kept <= HOUSEHOLDS
+    # a few were lost to broken rows, a few more are listed as two households
+    assert HOUSEHOLDS * 0.95 < kept < HOUSEHOLDS * 1.05
+    assert aside > 0
 
 
 def test_every_household_has_one_decision(cycle: Cycle) -> None:
@@ -53,7 +55,9 @@ def test_every_household_has_one_decision(cycle: Cycle) -> None:
 
 def test_what_families_are_owed_is_instructed_or_held_to_the_millime(cycle: Cycle) -> None:
     owed = cycle.warehouse.scalar(f"select sum(amount) from decision.entitlement where cycle = '{CYCLE}'")
-    paid = cycle.warehouse.scalar(f"select sum(amount) from finance.payment_instruction where cycle = '{CYCLE}'")
+    paid = cycle.warehouse.scalar(
+        f"select sum(amount) from finance.payment_instruction where cycle = '{CYCLE}'"
+    )
     held = cycle.warehouse.scalar(
         f"select coalesce(sum(amount), 0) from finance.payment_held where cycle = '{CYCLE}'"
     )
@@ -62,7 +66,9 @@ def test_what_families_are_owed_is_instructed_or_held_to_the_millime(cycle: Cycl
 
 
 def test_the_payment_files_hold_what_the_ledger_says(cycle: Cycle) -> None:
-    batches = cycle.warehouse.rows("select file_name, n_instructions, total_amount from finance.payment_batch")
+    batches = cycle.warehouse.rows(
+        "select file_name, n_instructions, total_amount from finance.payment_batch"
+    )
     folder = cycle.installation.payments(CYCLE)
     for batch in batches:
         lines = (folder / batch["file_name"]).read_text(encoding="utf-8-sig").splitlines()
@@ -74,15 +80,23 @@ def test_the_payment_files_hold_what_the_ledger_says(cycle: Cycle) -> None:
 
 def test_the_base_allowance_is_the_one_in_force(cycle: Cycle) -> None:
     bases = cycle.warehouse.rows(
-        "select distinct c.amount from decision.entitlement_component as c"
-        " where c.benefit = 'base_allowance'"
+        "select distinct c.amount from decision.entitlement_component as c where c.benefit = 'base_allowance'"
     )
     assert [str(row["amount"]) for row in bases] == ["280.000"]
 
 
 def test_every_stage_passed_its_gate(cycle: Cycle) -> None:
-    gates = cycle.warehouse.rows(f"select distinct stage from audit.gate_result where cycle = '{CYCLE}' and passed")
-    assert {row["stage"] for row in gates} == {"landing", "identity", "registry", "decision", "entitlement", "payment"}
+    gates = cycle.warehouse.rows(
+        f"select distinct stage from audit.gate_result where cycle = '{CYCLE}' and passed"
+    )
+    assert {row["stage"] for row in gates} == {
+        "landing",
+        "identity",
+        "registry",
+        "decision",
+        "entitlement",
+        "payment",
+    }
 
 
 def test_the_end_of_the_run_says_how_many_and_how_much(cycle: Cycle) -> None:
@@ -95,7 +109,9 @@ def test_the_end_of_the_run_says_how_many_and_how_much(cycle: Cycle) -> None:
 def test_running_it_again_changes_no_row(cycle: Cycle) -> None:
     before = {table: cycle.fingerprint(table) for table in (*DERIVED, *LEDGERS)}
     files = {f.name: f.read_bytes() for f in cycle.installation.payments(CYCLE).iterdir()}
-    again = sijill("run", "--households", str(HOUSEHOLDS), "--seed", "5", "--cycle", CYCLE, home=cycle.installation.home)
+    again = sijill(
+        "run", "--households", str(HOUSEHOLDS), "--seed", "7", "--cycle", CYCLE, home=cycle.installation.home
+    )
     assert again.returncode == 0, again.stdout + again.stderr
     assert {table: cycle.fingerprint(table) for table in before} == before
     assert {f.name: f.read_bytes() for f in cycle.installation.payments(CYCLE).iterdir()} == files
@@ -125,7 +141,9 @@ def test_a_refused_file_stops_the_cycle_with_its_name_and_pays_nobody(cycle: Cyc
     shutil.copytree(cycle.installation.deliveries(CYCLE), deliveries)
     register = next(deliveries.glob("population_register*"))
     header, _, rest = register.read_bytes().partition(b"\n")
-    register.write_bytes(b",".join(reversed(header.strip().split(b","))) + b"\n" + rest)
+    mark = b";" if b";" in header else b","
+    first, second, *others = header.split(mark)
+    register.write_bytes(mark.join([second, first, *others]) + b"\n" + rest)
     done = sijill("run", "--deliveries", str(deliveries), "--cycle", CYCLE, home=cycle.installation.home)
     assert done.returncode == 1
     assert register.name in done.stdout

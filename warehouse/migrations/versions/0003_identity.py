@@ -16,6 +16,10 @@ def _one_of(column: str, values: tuple[str, ...]) -> str:
     return f"{column} in ({', '.join(repr(value) for value in values)})"
 
 
+# Nothing is ever deleted from social_id, and only `linkage.ledger` writes here, so the other tables carry no
+# foreign keys to it: checking them row by row doubled the time of a first cycle.
+
+
 def upgrade() -> None:
     op.create_table(
         "social_id",
@@ -36,7 +40,7 @@ def upgrade() -> None:
         sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
         sa.Column("cycle", sa.Text, nullable=False, comment="Cycle in which it was assigned"),
         sa.CheckConstraint(
-            "social_id ~ '^[0-9]{12}$' and social_id::numeric % 97 = 1", name="social_id_has_check_digits"
+            "social_id ~ '^[0-9]{12}$' and social_id::bigint % 97 = 1", name="social_id_has_check_digits"
         ),
         schema="identity",
         comment="Every social identifier ever assigned: once, and never reused. Append-only",
@@ -57,11 +61,10 @@ def upgrade() -> None:
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
         sa.Column("cycle", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
-        sa.Column("social_id", sa.Text, sa.ForeignKey("identity.social_id.social_id"), nullable=False),
+        sa.Column("social_id", sa.Text, nullable=False),
         sa.Column(
             "into_social_id",
             sa.Text,
-            sa.ForeignKey("identity.social_id.social_id"),
             comment="Of a merger: the identifier that goes on; of a split: the new one",
         ),
         sa.Column("source", sa.Text, comment="Record that caused the event"),
@@ -98,7 +101,6 @@ def upgrade() -> None:
         sa.Column(
             "social_id",
             sa.Text,
-            sa.ForeignKey("identity.social_id.social_id"),
             comment="Null for a register's record that is linked to nobody",
         ),
         sa.Column(

@@ -1,0 +1,144 @@
+"""The people that sources speak of, in DuckDB: loaded, reduced to distinct identities, standardised.
+
+A register repeats a person (twelve months of wages, three meters): what is standardised and compared is
+each distinct set of identity columns of a profile, and records point to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from linkage import standardise
+from linkage.model import PROFILES, LinkageError
+
+_BIRTH_DATE_SHARE = 0.5  # of a source's records; below it, the source is linked by names
+
+_KEYS = ("source", "source_key", "entity", "household_key")
+
+
+@dataclass(frozen=True)
+class People:
+    """Standardised people in a DuckDB connection.
+
+    Tables: `record` (source, source_key, entity, household_key, profile, record_id); `spine` and one
+    `people_<profile>` for each of `profiles`, standardised, by `record_id`; `spine_key` (record_id,
+    source_key); `tf_<part>` with the frequency of each spelling among records of its script.
+
+    Attributes:
+        connection: where the tables are.
+        profiles: of the sources, in the order of `PROFILES`; the spine has none.
+        n_spine: people in the spine.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    profiles: tuple[str, ...]
+    n_spine: int
+
+    def rows(self, table: str) -> int:
+        """Number of rows of a table."""
+        return count(self.connection, table)
+
+
+def connect(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB that spills to `folder`, with the standardising macros."""
+    connection = duckdb.connect()
+    if folder is not None:
+        connection.execute(f"set temp_directory = '{str(folder / 'duckdb').replace(chr(39), chr(39) * 2)}'")
+    connection.execute("set preserve_insertion_order = false; set enable_progress_bar = false")
+    standardise.install(connection)
+    return connection
+
+
+def count(connection: duckdb.DuckDBPyConnection, table: str, condition: str = "true") -> int:
+    """Number of rows of a table that meet a condition."""
+    row = connection.execute(f"select count(*) from {table} where {condition}").fetchall()
+    return int(row[0][0])
+
+
+def load(
+    connection: duckdb.DuckDBPyConnection, records: pa.Table | pa.RecordBatchReader, spine: str
+) -> People:
+    """Load canonical person records and standardise their distinct identities.
+
+    Args:
+        connection: from `connect`.
+        records: `source`, `source_key`, `entity`, `household_key` and any of
+            `standardise.IDENTITY_COLUMNS`.
+        spine: source of the population register.
+
+    Raises:
+        LinkageError: no record of the spine, or a key that comes twice.
+    """
+    connection.register("incoming_records", records)
+    connection.execute("create or replace temp table raw_record as select * from incoming_records")
+    connection.unregister("incoming_records")
+    present = [row[0] for row in connection.execute("describe raw_record").fetchall()]
+    identity = [column for column in standardise.IDENTITY_COLUMNS if column in present]
+    optional = {column: column if column in present else "null::text" for column in _KEYS}
+
+    connection.execute("set variable spine = ?", [spine])
+    born = "count(birth_date)" if "birth_date" in present else "0"
+    connection.execute(
+        f"""create or replace temp table source_profile as
+        select source, case
+            when source = getvariable('spine') then 'spine'
+            when {born} >= {_BIRTH_DATE_SHARE} * count(*) then 'with_birth_date'
+            else 'name_only' end as profile
+        from raw_record group by source"""
+    )
+    connection.execute(
+        f"""create or replace temp table keyed as
+        select r.*, p.profile, (case when p.profile = 'spine' then hash(r.source_key)
+            else hash(p.profile, {", ".join(f"r.{column}" for column in identity)}) end >> 1)::bigint as record_id
+        from raw_record as r join source_profile as p using (source)"""
+    )
+    connection.execute(
+        f"""create or replace temp table record as
+        select {", ".join(f"{value} as {column}" for column, value in optional.items())}, profile, record_id
+        from keyed"""
+    )
+    n_spine = count(connection, "record", "profile = 'spine'")
+    if not n_spine:
+        raise LinkageError(
+            f"The population register '{spine}' has no record to link to.",
+            expected="the spine delivered and read before linkage",
+            action="check the delivery of this source, then run again",
+        )
+    twice = count(connection, "(select 1 from record group by source, source_key having count(*) > 1)")
+    if twice:
+        raise LinkageError(
+            f"{twice} keys of landing.canonical_person_record come more than once.",
+            expected="one record for each source and source_key",
+            action="check the primary keys of the source contracts",
+        )
+    connection.execute(
+        "create or replace temp table spine_key as select record_id, source_key from record where profile = 'spine'"
+    )
+    if count(connection, "(select 1 from spine_key group by record_id having count(*) > 1)"):
+        raise LinkageError("Two keys of the spine have the same hash.", action="report this as a fault")
+
+    found = tuple(name for name in PROFILES if count(connection, "source_profile", f"profile = '{name}'"))
+    values = ", ".join(f"any_value({column}) as {column}" for column in identity)
+    connection.execute(
+        f"create or replace temp table identities as select record_id, any_value(profile) as profile, {values}"
+        " from keyed group by record_id"
+    )
+    connection.execute("drop table raw_record; drop table keyed")
+    standardise.standardise(connection, "identities", "standard")
+    for name, table in [("spine", "spine"), *((name, f"people_{name}") for name in found)]:
+        connection.execute(
+            f"create or replace temp table {table} as select s.* from standard as s"
+            f" join identities as i using (record_id) where i.profile = '{name}'"
+        )
+    for part in standardise.NAME_PARTS:
+        connection.execute(
+            f"""create or replace temp table tf_{part} as
+            select {part}_tf, count(*) / sum(count(*)) over (partition by {part}_tf[1:3] = 'ar ') as tf_{part}_tf
+            from standard where {part}_tf is not null group by {part}_tf"""
+        )
+    connection.execute("drop table standard; drop table identities")
+    return People(connection, found, n_spine)

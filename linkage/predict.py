@@ -1,0 +1,76 @@
+"""Scored pairs, from Splink on DuckDB and a trained profile."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import logging
+import threading
+import warnings
+from typing import Any
+
+from linkage.model import Profile, affordable_rules, settings
+from linkage.people import People
+from linkage.standardise import NAME_PARTS
+
+# Least weight of a pair that is kept: below it, a pair adds less than a thousandth to a record's odds
+_LEAST_WEIGHT = -10.0
+
+
+def prepare() -> None:
+    """Import Splink in the background: it takes most of a second, while DuckDB works outside Python."""
+    threading.Thread(target=lambda: importlib.import_module("splink"), daemon=True).start()
+
+
+def linker(people: People, left: str, configuration: dict[str, Any]) -> Any:
+    """A Splink linker of `left` against the spine, with our term frequencies registered."""
+    # Splink takes half a second to import, which reading a country or a report need not pay
+    from splink import DuckDBAPI, Linker
+
+    logging.getLogger("splink").setLevel(logging.ERROR)
+    api = DuckDBAPI(people.connection)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = Linker(
+            [
+                api.register(left, dataset_display_name="a_source"),
+                api.register("spine", dataset_display_name="b_spine"),
+            ],
+            configuration,
+            log_level="ERROR",
+            validate_settings=False,
+        )
+    used = {comparison["output_column_name"] for comparison in configuration["comparisons"]}
+    for part in NAME_PARTS:
+        if part in used:
+            made.table_management.register_term_frequency_lookup(api.register(f"tf_{part}"), f"{part}_tf")
+    return made
+
+
+def predict(people: People, name: str, profile: Profile, table: str, *, with_levels: bool = False) -> int:
+    """Score the pairs of a profile's people and the spine that blocking brings together; the number compared.
+
+    Creates `table` (record_id, spine_id, match_weight); the weight holds the prior for a register of
+    this size. `with_levels` adds `gamma_<comparison>`: the level of agreement, 0 for none, -1 for no
+    evidence.
+    """
+    connection = people.connection
+    left = f"people_{name}"
+    rules = affordable_rules(connection, left, "spine", name)
+    if not rules:
+        connection.execute(
+            f"create or replace temp table {table} (record_id bigint, spine_id bigint, match_weight double)"
+        )
+        return 0
+    configuration = settings(copy.deepcopy(profile.comparisons), rules)
+    configuration["probability_two_random_records_match"] = min(0.5, profile.match_rate / people.n_spine)
+    configuration["retain_intermediate_calculation_columns"] = with_levels
+    configuration["retain_matching_columns"] = with_levels
+    levels = "".join(f", gamma_{c['output_column_name']}" for c in profile.comparisons) if with_levels else ""
+    edges = linker(people, left, configuration).inference.predict(threshold_match_weight=_LEAST_WEIGHT)
+    connection.execute(
+        f"create or replace temp table {table} as select record_id_l as record_id, record_id_r as spine_id,"
+        f" match_weight{levels} from {edges.physical_name}"
+    )
+    edges.drop_table_from_database_and_remove_from_cache()
+    return sum(rules.values())
