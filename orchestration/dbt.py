@@ -48,6 +48,8 @@ class RegistryTranslator(DagsterDbtTranslator):
         )
 
 
+_PARSING = threading.Lock()  # the preloading thread and the run may both want it first
+
 # The tags of each stage's models. Scores are made with the decision: no gate stands between.
 STAGE_TAGS = {"registry": ("registry",), "decision": ("scoring", "decision"), "entitlement": ("entitlement",)}
 
@@ -85,9 +87,14 @@ def manifest_path() -> Path:
     return path
 
 
-@cache
 def _parse() -> Any:
     """dbt's own manifest object, which every build of this process shares."""
+    with _PARSING:
+        return _parsed()
+
+
+@cache
+def _parsed() -> Any:
     from dbt.cli.main import dbtRunner
 
     target_folder().mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,41 @@
-"""Imports that cost seconds, made ahead of need in a thread while DuckDB and PostgreSQL work."""
+"""Imports that cost seconds, made ahead of need in a thread while files are read and PostgreSQL starts.
+
+A failure here is not an error: the stage that needs the import meets it again and reports it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Callable
 
-def preload_engines() -> None:
-    """Import Great Expectations (4 to 6 s), which the first gate needs, then dbt (4 s), and parse its project (2 s).
 
-    A failure here is not an error: the stage that needs the import meets it again and reports it.
-    """
-    import contextlib
+def start_preloading() -> None:
+    """Begin to import Great Expectations (4 to 6 s), which the first gate needs, then dbt (4 s)."""
+    _in_thread(_import_engines)
 
+
+def start_parsing() -> None:
+    """Begin to parse the dbt project. Not before the asset graph is loaded: that sets dbt's global flags too."""
+    _in_thread(_parse_project)
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    def run() -> None:
+        with contextlib.suppress(Exception):
+            work()
+
+    threading.Thread(target=run, name="preload", daemon=True).start()
+
+
+def _import_engines() -> None:
     import expectations
+
+    expectations.preload()
+    import dbt.cli.main  # noqa: F401
+
+
+def _parse_project() -> None:
     from orchestration import dbt
 
-    for load in (expectations.preload, dbt.preload):
-        with contextlib.suppress(Exception):
-            load()
+    dbt.preload()

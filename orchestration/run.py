@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -42,14 +41,13 @@ def run_cycle(cycle: str, console: Console) -> RunOutcome:
     begin = time.monotonic()
     with console.status("start-up: loading the asset graph"):
         from orchestration.definitions import CYCLE_JOB, defs
-        from orchestration.preload import preload_engines
+        from orchestration.preload import start_parsing
 
         definitions = defs()
         job = definitions.resolve_job_def(CYCLE_JOB)
         asset_graph = definitions.resolve_asset_graph()
         stage_of_step = _stages(job, asset_graph)
-        loader = threading.Thread(target=preload_engines, name="preload", daemon=True)
-        loader.start()
+        start_parsing()
     started = time.monotonic()
     console.print(done_line("start-up", "the asset graph is loaded", started - begin), highlight=False)
 

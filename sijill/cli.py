@@ -126,11 +126,17 @@ def run(
 
     chosen = Country.load(country or DEFAULT_COUNTRY)
     month = _payable(chosen, parse_cycle(cycle) if cycle else current_cycle())
+    world = f"{households}-{seed}" if deliveries is None else ""
+    installation = Installation.of(chosen, world)
+
+    from orchestration.environment import activate
+    from orchestration.preload import start_preloading
+
+    activate(installation)
+    start_preloading()
     if deliveries is not None:
-        installation = Installation.of(chosen)
         _take_in(installation, month, deliveries)
     else:
-        installation = Installation.of(chosen, world=f"{households}-{seed}")
         with _progress("simulation", f"{households:,} households of {chosen.name}") as line:
             line(
                 _simulate(chosen, households, seed, month, installation.deliveries(month), installation.truth)
@@ -142,9 +148,6 @@ def run(
             if _embedded()
             else "the server of SIJILL_DATABASE_URL"
         )
-    from orchestration.environment import activate
-
-    activate(installation)
     from orchestration.run import run_cycle
 
     outcome = run_cycle(month, out)
