@@ -3,7 +3,8 @@
 import dagster as dg
 
 from orchestration import automation, gates
-from orchestration.site import Site, served_installation
+from orchestration.environment import served_installation
+from orchestration.site import Site
 from orchestration.stages import decision, entitlement, finance, identity, landing, registry
 
 CYCLE_JOB = "cycle"

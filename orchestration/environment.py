@@ -1,4 +1,4 @@
-"""Making a process serve one installation, before Dagster is imported."""
+"""Which installation a process serves; without Dagster, so that it can be said before Dagster is imported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import socket
 import sys
 from pathlib import Path
 
-from sijill.installation import Installation
+from sijill.country import DEFAULT_COUNTRY, Country
+from sijill.installation import Installation, home
+
+COUNTRY_VARIABLE = "SIJILL_COUNTRY"
+INSTALLATION_VARIABLE = "SIJILL_INSTALLATION"
 
 _DAGSTER_YAML = """\
 # Written when missing; yours to change.
@@ -22,19 +26,24 @@ retention:
 """
 
 
+def served_installation() -> Installation:
+    """The installation that `activate` named, else the default country's."""
+    country = Country.load(os.environ.get(COUNTRY_VARIABLE) or DEFAULT_COUNTRY)
+    return Installation(country, os.environ.get(INSTALLATION_VARIABLE) or country.code, home())
+
+
 def activate(installation: Installation) -> None:
     """Set this process's environment so that Dagster keeps and serves `installation`."""
-    home = installation.dagster_home
-    settings = home / "dagster.yaml"
+    folder = installation.dagster_home
+    settings = folder / "dagster.yaml"
     if not settings.exists():
-        part = home / f".dagster.yaml.{os.getpid()}"
+        part = folder / f".dagster.yaml.{os.getpid()}"
         part.write_text(_DAGSTER_YAML, encoding="utf-8")
         part.replace(settings)
-    # The names are those that orchestration.site reads; it is not imported here, as it imports Dagster.
-    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["DAGSTER_HOME"] = str(folder)
     os.environ["SIJILL_HOME"] = str(installation.home)
-    os.environ["SIJILL_COUNTRY"] = str(installation.country.folder)
-    os.environ["SIJILL_INSTALLATION"] = installation.name
+    os.environ[COUNTRY_VARIABLE] = str(installation.country.folder)
+    os.environ[INSTALLATION_VARIABLE] = installation.name
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     # dbt and the dagster command are found beside the interpreter, whatever the PATH
     beside = str(Path(sys.executable).parent)

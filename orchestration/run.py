@@ -74,7 +74,7 @@ def _stages(job: dg.JobDefinition, asset_graph: object) -> dict[str, str]:
     stages: dict[str, str] = {}
     for node in job.nodes:
         definition = job.asset_layer.get_assets_def_for_node(
-            dg._core.definitions.dependency.NodeHandle(node.name, None)  # type: ignore[attr-defined]
+            dg._core.definitions.dependency.NodeHandle(node.name, None)
         )
         if definition is None:
             continue
@@ -118,7 +118,8 @@ class _Watcher:
             materialization = event.step_materialization_data.materialization
             rows = materialization.metadata.get("dagster/row_count")
             self._tables[stage] += 1
-            self._rows[stage] += int(rows.value) if rows is not None else 0  # type: ignore[call-overload]
+            if rows is not None and isinstance(rows.value, int):
+                self._rows[stage] += rows.value
         elif kind == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
             self._checks[stage] += 1

@@ -4,7 +4,6 @@ Definitions load with no database, network or required environment: the country'
 disk, and nothing is opened before a run.
 """
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Self
@@ -12,19 +11,9 @@ from typing import Self
 import dagster as dg
 from pydantic import PrivateAttr
 
-from sijill.country import DEFAULT_COUNTRY, Country
+from sijill.country import Country
 from sijill.installation import Installation, home
 from warehouse import Warehouse
-
-COUNTRY_VARIABLE = "SIJILL_COUNTRY"  # both set by orchestration.environment.activate
-INSTALLATION_VARIABLE = "SIJILL_INSTALLATION"
-
-
-def served_installation() -> Installation:
-    """The installation named in the environment by the command line, else the default country's."""
-    country = Country.load(os.environ.get(COUNTRY_VARIABLE) or DEFAULT_COUNTRY)
-    name = os.environ.get(INSTALLATION_VARIABLE) or country.code
-    return Installation(country, name, home())
 
 
 class Site(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -53,7 +53,7 @@ def main() -> None:
     """Entry point: exit code 0 on success, 1 on an error a person can mend, 130 when interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # the code of a typer.Exit is returned, not raised
     except SijillError as error:
         err.print("[red]Error:[/red]", end=" ")
         err.print(str(error), markup=False, highlight=False, soft_wrap=True)
@@ -61,8 +61,6 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         err.print("Interrupted. What was finished stands; the same command goes on from there.")
         sys.exit(130)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -73,6 +71,7 @@ def main() -> None:
             raise
         show()
         sys.exit(getattr(error, "exit_code", 2))
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _interrupt(*_: object) -> None:
@@ -286,7 +285,8 @@ def sql(
     import sqlalchemy as sa
 
     with _opened(_known(country)) as warehouse, warehouse.engine.connect() as connection:
-        connection.execute(sa.text("set transaction read only"))
+        connection.execute(sa.text("set default_transaction_read_only = on"))
+        connection.commit()
         try:
             result = connection.exec_driver_sql(query.replace("%", "%%") if "%" in query else query)
         except sa.exc.DBAPIError as error:

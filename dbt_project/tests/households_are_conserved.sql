@@ -1,4 +1,4 @@
-{{ config(tags=['registry']) }}
+{{ config(tags=['registry'], meta={'dagster': {'ref': {'name': 'household'}}}) }}
 -- Surveyed household rows = rows in the registry + rows set aside.
 select
     (select count(*) from {{ ref('stg_survey_household') }}) as delivered

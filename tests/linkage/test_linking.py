@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from adbc_driver_manager import dbapi
 from sqlalchemy.exc import DatabaseError
 from stdnum.iso7064 import mod_97_10
 
@@ -165,6 +168,17 @@ def resolved(*rows: tuple[str, str, str | None, str]) -> pa.Table:
     )
 
 
+def recorded(warehouse: Warehouse, *rows: tuple[str, str, str | None, str]) -> linkage.ledger.LedgerChanges:
+    return record(
+        warehouse,
+        resolved(*rows),
+        spine="register",
+        surveys=["survey"],
+        cycle="2026-11",
+        model_sha256="m",
+    )
+
+
 @pytest.fixture
 def keep(warehouse: Warehouse):  # type: ignore[no-untyped-def]
     """Record a state of the world in the ledger; returns social ids by record key, and the changes."""
@@ -178,14 +192,7 @@ def keep(warehouse: Warehouse):  # type: ignore[no-untyped-def]
     def keep(
         *rows: tuple[str, str, str | None, str],
     ) -> tuple[dict[str, str | None], linkage.ledger.LedgerChanges]:
-        changes = record(
-            warehouse,
-            resolved(*rows),
-            spine="register",
-            surveys=["survey"],
-            cycle="2026-11",
-            model_sha256="m",
-        )
+        changes = recorded(warehouse, *rows)
         return {row["source_key"]: row["social_id"] for row in crosswalk(warehouse)}, changes  # type: ignore[misc]
 
     return keep
@@ -274,6 +281,75 @@ def test_random_histories_never_lose_an_identifier(keep, warehouse) -> None:  # 
         " and identity.resolve(social_id) <> social_id"
     )
     assert warehouse.scalar(unresolved) == 0
+
+
+class PowerCut(Exception):
+    """Stands for whatever may end a run between two steps of its transaction."""
+
+
+def cut_before(step: int, patch: pytest.MonkeyPatch, *, loses_connection: bool) -> list[str]:
+    """End what runs before the driver's call number `step`, counted from 0; the calls, as they are made."""
+    made: list[str] = []
+
+    def counted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, *args: Any, **more: Any) -> Any:
+            if len(made) == step:
+                patch.undo()
+                if loses_connection:
+                    connection = self if isinstance(self, dbapi.Connection) else self.connection
+                    connection.execute("select pg_terminate_backend(pg_backend_pid())")
+                raise PowerCut
+            made.append(original.__name__)
+            return original(self, *args, **more)
+
+        return call
+
+    for owner, name in (
+        (dbapi.Cursor, "execute"),
+        (dbapi.Cursor, "adbc_ingest"),
+        (dbapi.Connection, "commit"),
+    ):
+        patch.setattr(owner, name, counted(getattr(owner, name)))
+    return made
+
+
+def contents(warehouse: Warehouse) -> list[object]:
+    tables = ("person_crosswalk", "social_id", "event")
+    return [warehouse.rows(f"select * from identity.{table} order by 1, 2") for table in tables]
+
+
+@pytest.mark.postgres
+def test_a_crash_at_any_step_leaves_the_ledger_as_it_was_and_the_next_run_finishes(keep, warehouse) -> None:  # type: ignore[no-untyped-def]
+    c, d = (("register", key, key, "spine") for key in "cd")
+    first, _ = keep(A, B, c, ("survey", "s1", None, "none"), ("survey", "s2", "a", "link"))
+    keep(A, B, ("survey", "s1", None, "none"), ("survey", "s2", "a", "link"))
+    before = contents(warehouse)
+
+    # b is gone, c is back, d is new; s1 is found, s2 no longer
+    now = (A, c, d, ("survey", "s1", "d", "link"), ("survey", "s2", None, "none"))
+    crashes = 0
+    while True:
+        with pytest.MonkeyPatch.context() as patch:
+            made = cut_before(crashes, patch, loses_connection=crashes % 2 == 1)
+            try:
+                changes = recorded(warehouse, *now)
+            except (PowerCut, dbapi.Error):
+                crashes += 1
+            else:
+                break
+        assert contents(warehouse) == before, f"after {made}"
+    assert len(made) == crashes
+    assert made[-1] == "commit"
+    assert made.count("adbc_ingest") == 2
+
+    assert changes == linkage.ledger.LedgerChanges(
+        assigned=2, linked=1, unlinked=1, merged=1, retired=1, restored=1
+    )
+    ids, again = keep(*now)
+    assert again.total == 0
+    assert set(ids) == {"a", "c", "d", "s1", "s2"}
+    assert (ids["a"], ids["c"], ids["s1"]) == (first["a"], first["c"], ids["d"])
+    assert len({*ids.values(), *first.values()}) == 6
 
 
 def test_identifiers_are_distinct_and_have_valid_check_digits() -> None:
