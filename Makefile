@@ -13,6 +13,7 @@ HOUSEHOLDS ?= 2000
 COUNTRY ?= tunisia
 SEED ?= 1
 CYCLE ?=
+WORKERS ?= 2
 
 .PHONY: help setup run ui test lint format lock stop clean
 
@@ -32,7 +33,7 @@ ui: $(STAMP)  ## the Dagster page on 127.0.0.1
 	@$(BIN)/sijill ui $(if $(filter command line environment,$(origin COUNTRY)),--country "$(COUNTRY)")
 
 test: $(STAMP)  ## all tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 lint: $(STAMP)  ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .

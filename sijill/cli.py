@@ -53,7 +53,9 @@ def main() -> None:
     """Entry point: exit code 0 on success, 1 on an error a person can mend, 130 when interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = app(standalone_mode=False)  # the code of a typer.Exit is returned, not raised
+        code = app(
+            prog_name="sijill", standalone_mode=False
+        )  # the code of a typer.Exit is returned, not raised
     except SijillError as error:
         err.print("[red]Error:[/red]", end=" ")
         err.print(str(error), markup=False, highlight=False, soft_wrap=True)
@@ -313,7 +315,12 @@ def sql(
 
 @app.command()
 def status() -> None:
-    """Say what is here: server, installations, last cycle."""
+    """Say what is here: server, installations, last cycle.
+
+    Example:
+
+        sijill status
+    """
     from warehouse import EmbeddedServer
 
     server = EmbeddedServer(home() / "postgres")
@@ -371,7 +378,12 @@ def ui(
 
 @app.command()
 def stop() -> None:
-    """Stop the embedded PostgreSQL of this data folder."""
+    """Stop the embedded PostgreSQL of this data folder. It starts again by itself when needed.
+
+    Example:
+
+        sijill stop
+    """
     from warehouse import EmbeddedServer
 
     stopped = EmbeddedServer(home() / "postgres").stop()

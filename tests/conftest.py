@@ -16,6 +16,29 @@ from warehouse import EmbeddedServer, Warehouse
 TUNISIA = Country.load("tunisia")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cheap tests first; but the whole cycle starts at once where there are workers, as it takes longest."""
+    has_workers = "PYTEST_XDIST_WORKER" in os.environ
+    cost = (
+        "simulation",
+        "sijill",
+        "warehouse",
+        "disbursement",
+        "expectations",
+        "intake",
+        "linkage",
+        "policy",
+    )
+
+    def rank(item: pytest.Item) -> int:
+        if item.get_closest_marker("slow"):
+            return -1 if has_workers else len(cost) + 1
+        room = item.path.parent.name
+        return cost.index(room) if room in cost else len(cost)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder for the test run; its path holds a space, as a user's may."""

@@ -136,8 +136,8 @@ def test_only_records_whose_truth_is_known_are_judged(choose: Choose) -> None:
 
 
 def test_a_person_of_the_register_whom_the_truth_lacks_is_a_wrong_link(choose: Choose) -> None:
-    scored = pairs((0.9, 9, 0), (0.8, 5, 0))
-    assert choose(scored) == just_above(0.8)
+    scored = pairs((0.9, 9, 0), (0.8, 5, 0), (0.7, 4, 0))
+    assert choose(scored) == just_above(0.7)
     assert choose(scored, untold=[("register", n) for n in range(10, 15)]) == just_above(0.9)
 
 
