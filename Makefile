@@ -33,7 +33,7 @@ ui: $(STAMP)  ## the Dagster page on 127.0.0.1
 	@$(BIN)/sijill ui $(if $(filter command line environment,$(origin COUNTRY)),--country "$(COUNTRY)")
 
 test: $(STAMP)  ## all tests
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 lint: $(STAMP)  ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .

@@ -134,10 +134,10 @@ def run(
     from orchestration.preload import start_preloading
 
     activate(installation)
-    start_preloading()
     if deliveries is not None:
         _take_in(installation, month, deliveries)
-    else:
+    start_preloading()
+    if deliveries is None:
         with _progress("simulation", f"{households:,} households of {chosen.name}") as line:
             line(
                 _simulate(chosen, households, seed, month, installation.deliveries(month), installation.truth)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +34,12 @@ def test_a_crash_of_the_server_loses_nothing_committed_and_does_not_block_the_ne
 ) -> None:
     server.ensure_running()
     Warehouse(server.url("postgres")).execute("create table kept as select 42 as n")
-    for process in [*postmaster(server).children(recursive=True), postmaster(server)]:
-        process.send_signal(signal.SIGKILL)
-    time.sleep(0.2)
+    main = postmaster(server)
+    processes = [main, *main.children(recursive=True)]
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # the others end by themselves once it is gone
+            process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(processes, timeout=10)
     server.ensure_running()
     assert Warehouse(server.url("postgres")).scalar("select n from kept") == 42
 
