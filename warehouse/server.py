@@ -274,7 +274,9 @@ def _becoming(account: pwd.struct_passwd, *, with_capability: bool) -> Callable[
     def become() -> None:
         os.setgroups([])
         if with_capability:
-            libc.prctl(8, 1, 0, 0, 0)  # PR_SET_KEEPCAPS
+            # PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP: without it access(2), by which PostgreSQL's programs
+            # look for each other, leaves the capability out of account
+            libc.prctl(28, 1 << 2, 0, 0, 0)
         os.setgid(account.pw_gid)
         os.setuid(account.pw_uid)
         if with_capability:

