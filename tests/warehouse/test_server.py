@@ -104,7 +104,7 @@ def test_stopping_twice_says_so(server: EmbeddedServer) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
 def test_root_runs_it_from_a_folder_that_nobody_else_may_enter(
-    server: EmbeddedServer, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
