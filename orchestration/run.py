@@ -158,7 +158,9 @@ class _Watcher:
                 mark = "[red]✗[/red]" if failed else "[yellow]![/yellow]" if warnings else "[green]✓[/green]"
                 if warnings:
                     text += f"; failed: {', '.join(warnings[:3])}" + (" …" if len(warnings) > 3 else "")
-                self._console.print(done_line(stage, text, self.seconds[stage], mark), highlight=False)
+                self._console.print(
+                    done_line(stage, text, self.seconds[stage], mark), highlight=False, soft_wrap=True
+                )
             self._since = now
 
     def close(self) -> None:
