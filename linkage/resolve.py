@@ -112,18 +112,21 @@ def resolve(
                     else b.match_weight end as match_weight,
                 case when d.n_persons = 1 then 1.0 when d.n_persons > 1 then 0.5
                     when d.has_cannot then d.best_probability else b.match_probability end as probability,
-                {threshold(0)} as link_from, {threshold(1)} as review_from
+                {threshold(0)} as link_from, {threshold(1)} as review_from,
+                -- who is likeliest after a clerk said no is for a clerk too
+                coalesce(d.has_cannot and d.n_persons = 0 and d.best_id <> b.spine_id, false) as is_second_best
             from record as r
             left join {best} as b using (record_id)
             left join directed as d on d.source = r.source and d.source_key = r.source_key
             where r.profile <> 'spine'
         )
-        select * exclude (link_from, review_from),
+        select * exclude (link_from, review_from, is_second_best),
             case when n_persons = 1 then 'link' when n_persons > 1 then 'review'
-                when probability >= link_from then 'link' when probability >= review_from then 'review'
+                when probability >= link_from and not is_second_best then 'link' when probability >= review_from then 'review'
                 else 'none' end as band,
             case when n_persons = 1 then 'clerk' when n_persons > 1 then 'contradiction'
-                when probability >= link_from or not coalesce(probability >= review_from, false) then null
+                when probability >= link_from and not is_second_best
+                    or not coalesce(probability >= review_from, false) then null
                 when pow(2, least(match_weight, {_MAXIMUM_WEIGHT})) * (1 - link_from) >= link_from then 'rival'
                 else 'near_line' end as reason,
             case when source in ({singles}) then '' else household_key end as circle
@@ -136,7 +139,8 @@ def resolve(
         with linked as (
             select place, source, circle, spine_id, coalesce(kin, -place - 1) as unit,
                 {{'m': is_must, 'w': coalesce(match_weight, {_MAXIMUM_WEIGHT})}} as strength
-            from banded where circle is not null and band = 'link'
+            -- what a clerk confirmed of a source without duplicates takes nothing from another record
+            from banded where circle is not null and band = 'link' and not (is_must and circle = '')
         ),
         contested as (
             select source, circle, spine_id from linked group by all having count(*) > 1
@@ -200,7 +204,7 @@ def _directed(connection: duckdb.DuckDBPyConnection, pairs: str | None) -> None:
         ),
         must as (
             select p.source, p.source_key, count(distinct p.spine_id) as n_persons, min(p.spine_id) as spine_id,
-                max(q.match_weight) as match_weight
+                max(round(q.match_weight, 6)) as match_weight
             from pointed as p left join {pairs} as q on q.record_id = p.record_id and q.spine_id = p.spine_id
             where p.decision = 'same' group by p.source, p.source_key
         ),
