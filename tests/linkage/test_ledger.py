@@ -8,7 +8,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from stdnum.iso7064 import mod_97_10
 
 from linkage.ledger import LedgerChanges, record
@@ -45,10 +52,15 @@ def table(rows: list[dict[str, object]]) -> pa.Table:
 
     return pa.table(
         {
-            **{name: column(name, pa.string()) for name in ("source", "source_key", "spine_key", "band", "reason")},
+            **{
+                name: column(name, pa.string())
+                for name in ("source", "source_key", "spine_key", "band", "reason")
+            },
             "entity": pa.array(["person"] * len(rows), pa.string()),
             "match_weight": pa.array([9.0 if r["band"] == "link" else None for r in rows], pa.float64()),
-            "match_probability": pa.array([0.99 if r["band"] == "link" else None for r in rows], pa.float64()),
+            "match_probability": pa.array(
+                [0.99 if r["band"] == "link" else None for r in rows], pa.float64()
+            ),
             "person": column("person", pa.int64()),
         }
     )
@@ -113,8 +125,10 @@ def histories(warehouse: Warehouse) -> type[RuleBasedStateMachine]:
                 spine="register",
                 cycle="2026-11",
                 model_sha256="m",
-                withdrawn=pa.table({"source": [g[0] for g in gone], "source_key": [g[1] for g in gone]},
-                                   schema=pa.schema([("source", pa.string()), ("source_key", pa.string())])),
+                withdrawn=pa.table(
+                    {"source": [g[0] for g in gone], "source_key": [g[1] for g in gone]},
+                    schema=pa.schema([("source", pa.string()), ("source_key", pa.string())]),
+                ),
             )
 
         @initialize()
@@ -244,7 +258,9 @@ def test_a_group_of_records_has_one_identifier_and_a_split_says_from_whom(wareho
     again = kept(warehouse, world(spine, {("roll", "m"): 1, ("survey", "s"): 1}))
     assert (again.assigned, again.merged) == (0, 1)
     assert held(warehouse) == before
-    assert warehouse.scalar("select identity.resolve(:id)", {"id": after["survey", "s"]}) == before["roll", "m"]
+    assert (
+        warehouse.scalar("select identity.resolve(:id)", {"id": after["survey", "s"]}) == before["roll", "m"]
+    )
 
 
 @pytest.mark.postgres
