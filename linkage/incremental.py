@@ -232,7 +232,8 @@ def _take_in(people: People) -> None:
         """create or replace temp table spine_touched as
         select record_id from keyed where profile = 'spine'
         union
-        select r.record_id from state.record as r semi join withdrawn using (source, source_key) where profile = 'spine'"""
+        select r.record_id from state.record as r semi join withdrawn using (source, source_key)
+        where profile = 'spine'"""
     )
     connection.execute("create or replace temp table gone_record as select * from state.record where false")
     connection.execute(
@@ -303,7 +304,8 @@ def _score(people: People, profiles: Mapping[str, Profile], statistics: Statisti
                 least_weight=LEAST_WEIGHT,
             )
             connection.execute(
-                "insert into state.pair by name select left_id as record_id, right_id as spine_id, match_weight from pair_new"
+                "insert into state.pair by name"
+                " select left_id as record_id, right_id as spine_id, match_weight from pair_new"
             )
             connection.execute("insert into affected select distinct left_id from pair_new")
             scored += count(connection, "pair_new")
@@ -329,7 +331,8 @@ def _resolve(people: People, thresholds: dict[str, tuple[float, float]], singles
         union select b.spine_id from state.best as b
             join state.record as r using (record_id) semi join to_resolve as t using (source, source_key)
         union select s.record_id from ruling as g
-            join state.record as s on s.source = g.other_source and s.source_key = g.other_key and s.profile = 'spine'"""
+            join state.record as s on s.source = g.other_source and s.source_key = g.other_key
+            where s.profile = 'spine'"""
     )
     connection.execute(
         """insert into to_resolve

@@ -394,7 +394,7 @@ def import_sheet(warehouse: Warehouse, file: Path) -> Import:
                     "fingerprint": row["fingerprint"] or None,
                     "sha": sha256,
                     "line": line,
-                }  # fmt: skip
+                }
             )
     with warehouse.engine.begin() as connection:
         if entries:

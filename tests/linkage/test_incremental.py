@@ -31,11 +31,15 @@ Row = dict[str, Any]
 def person(generator: random.Random) -> Row:
     """Somebody, out of so few names and dates that strangers agree."""
     return {
-        "national_number": f"{generator.randrange(10**7, 10**7 + 60):08d}" if generator.random() < 0.5 else None,
+        "national_number": f"{generator.randrange(10**7, 10**7 + 60):08d}"
+        if generator.random() < 0.5
+        else None,
         "given_name": generator.choice(GIVEN),
         "father_name": generator.choice(FATHERS) if generator.random() < 0.8 else None,
         "family_name": generator.choice(FAMILIES),
-        "birth_date": datetime.date(1970 + generator.randrange(12), generator.randrange(1, 4), 1 + generator.randrange(9)),
+        "birth_date": datetime.date(
+            1970 + generator.randrange(12), generator.randrange(1, 4), 1 + generator.randrange(9)
+        ),
         "sex": generator.choice(("female", "male")),
         "district": generator.choice(("sousse", "tunis", None)),
     }
@@ -68,7 +72,15 @@ class World:
         self.people = [person(self.generator) for _ in range(60)]
         self.rows: dict[tuple[str, str], Row] = {}
         for key, who in enumerate(self.people):
-            self.put({"source": SOURCES[0], "source_key": f"p{key}", "entity": "person", "household_key": None, **who})
+            self.put(
+                {
+                    "source": SOURCES[0],
+                    "source_key": f"p{key}",
+                    "entity": "person",
+                    "household_key": None,
+                    **who,
+                }
+            )
         for source in SOURCES[1:]:
             for key in range(30):
                 self.put(row(source, key, self.generator, self.people))
@@ -138,7 +150,7 @@ def run(warehouse: Warehouse, place: Installation, **options: bool) -> LinkageSu
 
 @pytest.mark.postgres
 @settings(
-    max_examples=3,
+    max_examples=2,
     derandomize=True,
     deadline=None,
     database=None,
@@ -164,31 +176,34 @@ def test_an_incremental_run_gives_what_a_full_run_gives(
 
 
 @pytest.mark.postgres
-def test_nothing_is_linked_again_where_nothing_changed(warehouse: Warehouse, place: Installation) -> None:
+def test_a_small_delta_changes_only_what_it_must(warehouse: Warehouse, place: Installation) -> None:
     world = World(warehouse, 1)
     world.land()
     full = run(warehouse, place, full=True)
+
+    # nothing changed: nothing is linked again
     world.land()
     again = run(warehouse, place)
     assert (again.is_incremental, again.relinked, again.changes.total) == (True, 0, 0)
-    assert again.sources == full.sources
-    assert again.spine_records == full.spine_records
+    assert (again.sources, again.spine_records) == (full.sources, full.spine_records)
 
-
-@pytest.mark.postgres
-def test_unrelated_records_change_no_identifier(warehouse: Warehouse, place: Installation) -> None:
-    world = World(warehouse, 2)
-    world.land()
-    run(warehouse, place, full=True)
+    # unrelated records change no identifier
     before = {(r["source"], r["source_key"]): r["social_id"] for r in crosswalk(warehouse)}
     for key in range(20):
         world.put(
             {
-                "source": "survey_member", "source_key": f"new{key}", "entity": "person", "household_key": f"n{key}",
-                "national_number": f"9{key:07d}", "given_name": "Zoubeir", "father_name": "Wassim",
-                "family_name": f"Karoui{chr(97 + key)}", "birth_date": datetime.date(2001, 5, 1 + key), "sex": "male",
+                "source": "survey_member",
+                "source_key": f"new{key}",
+                "entity": "person",
+                "household_key": f"n{key}",
+                "national_number": f"9{key:07d}",
+                "given_name": "Zoubeir",
+                "father_name": "Wassim",
+                "family_name": f"Karoui{chr(97 + key)}",
+                "birth_date": datetime.date(2001, 5, 1 + key),
+                "sex": "male",
                 "district": "kef",
-            }  # fmt: skip
+            }
         )
     world.land()
     assert run(warehouse, place).is_incremental
@@ -196,9 +211,20 @@ def test_unrelated_records_change_no_identifier(warehouse: Warehouse, place: Ins
     assert {key: after[key] for key in before} == before
     assert len(after) == len(before) + 20
 
+    # a key that comes twice is refused here too, and changes nothing
+    held = crosswalk(warehouse)
+    records = "landing.canonical_person_record"
+    warehouse.execute(f"insert into {records} select * from {records} where source_key = 's1'")
+    warehouse.execute(f"update {records} set given_name = 'Sami' where source_key = 's1'")
+    with pytest.raises(LinkageError, match="more than once"):
+        run(warehouse, place)
+    assert crosswalk(warehouse) == held
+
 
 @pytest.mark.postgres
-def test_a_state_that_the_ledger_does_not_know_is_not_trusted(warehouse: Warehouse, place: Installation) -> None:
+def test_a_state_that_the_ledger_does_not_know_is_not_trusted(
+    warehouse: Warehouse, place: Installation
+) -> None:
     world = World(warehouse, 3)
     world.land()
     run(warehouse, place, full=True)
@@ -210,23 +236,3 @@ def test_a_state_that_the_ledger_does_not_know_is_not_trusted(warehouse: Warehou
     assert not run(warehouse, place).is_incremental
     file_in(place.folder).write_bytes(b"not a database")
     assert not run(warehouse, place).is_incremental
-    file_in(place.folder).unlink()
-    assert not run(warehouse, place).is_incremental
-
-
-@pytest.mark.postgres
-def test_a_key_that_comes_twice_is_refused_in_an_incremental_run_too(
-    warehouse: Warehouse, place: Installation
-) -> None:
-    world = World(warehouse, 4)
-    world.land()
-    run(warehouse, place, full=True)
-    before = crosswalk(warehouse)
-    warehouse.execute(
-        "insert into landing.canonical_person_record select * from landing.canonical_person_record"
-        " where source_key = 's1'"
-    )
-    warehouse.execute("update landing.canonical_person_record set given_name = 'Sami' where source_key = 's1'")
-    with pytest.raises(LinkageError, match="more than once"):
-        run(warehouse, place)
-    assert crosswalk(warehouse) == before
