@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sijill import __version__
+from sijill.commands import link as link_command
 from sijill.commands import review
 from sijill.country import DEFAULT_COUNTRY, Country
 from sijill.cycle import current_cycle, parse_cycle
@@ -442,6 +443,8 @@ def _progress(stage: str, text: str) -> Iterator[Any]:
     with stage_line(out, stage, text) as line:
         yield line
 
+
+app.command(epilog=link_command._EPILOG)(link_command.link)
 
 if __name__ == "__main__":
     main()
