@@ -116,7 +116,7 @@ class _Loader:
         columns = {*kind.columns, *DATED_COLUMNS} - ({"source"} if kind.cites_by else set())
         rows: list[Row] = []
         for file in files:
-            for line, cells in self._records(file, columns, dict(kind.defaults)):
+            for line, cells in self._records(file, columns, {"published_on": "", **dict(kind.defaults)}):
                 row = self._row(kind, file.name, line, cells)
                 if row is not None:
                     rows.append(row)
@@ -134,12 +134,16 @@ class _Loader:
             self.problems.append(f"{where}: standing '{cells['standing']}' is none of {', '.join(STANDINGS)}")
         starts = self._date(where, "valid_from", cells["valid_from"])
         ends = self._date(where, "valid_to", cells["valid_to"]) if cells["valid_to"] else None
+        published = (
+            self._date(where, "published_on", cells["published_on"]) if cells["published_on"] else None
+        )
         if starts is not None and ends is not None and ends < starts:
             self.problems.append(f"{where}: valid_to {ends} is before valid_from {starts}")
         if len(self.problems) > before or starts is None:
             return None
-        values = {name: cell for name, cell in cells.items() if name not in ("valid_from", "valid_to")}
-        return Row(file, line, values, starts, ends)
+        days = ("valid_from", "valid_to", "published_on")
+        values = {name: cell for name, cell in cells.items() if name not in days}
+        return Row(file, line, values, starts, ends, published, ends)
 
     def _date(self, where: str, column: str, text: str) -> date | None:
         try:
@@ -178,6 +182,10 @@ class _Loader:
                     )
                 else:
                     closed[id(row)] = replace(row, valid_to=last_day)
+            if any(row.published_on for row in members):
+                for position, row in enumerate(members):
+                    later = tuple((other.valid_from, other.published_on) for other in members[position + 1 :])
+                    closed[id(row)] = replace(closed[id(row)], later=later)
         return [closed[id(row)] for row in rows]
 
     def _reasons(self) -> dict[str, dict[str, str]]:
@@ -211,11 +219,12 @@ class _Loader:
         if not codes or len(set(codes)) < len(codes):
             self.problems.append("programme.yaml: programmes must be at least one, each code once")
         for programme in settings.programmes:
-            if programme.scorecard not in settings.scorecards:
+            if programme.scorecard is not None and programme.scorecard not in settings.scorecards:
                 self.problems.append(
                     f"programme.yaml: {programme.code} names an unknown scorecard {programme.scorecard}"
                 )
-            statuses = list(programme.statuses.model_dump().values())
+            words = programme.statuses
+            statuses = [words.selected, words.passed, words.failed]
             if len(set(statuses)) < len(statuses):
                 self.problems.append(f"programme.yaml: {programme.code} uses one status for two outcomes")
             if not programme.payee:

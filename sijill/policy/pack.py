@@ -34,10 +34,13 @@ class Policy:
     tables: dict[str, tuple[Row, ...]] = field(repr=False)
     reasons: dict[str, dict[str, str]] = field(repr=False)
 
-    def parameter(self, name: str, on: date) -> Fraction | None:
-        """The exact value of a parameter in force on a day, or None when no row is in force."""
+    def parameter(self, name: str, on: date, known: date | None = None) -> Fraction | None:
+        """The exact value of a parameter in force on a day, or None when no row is in force.
+
+        With `known`, only what was published on that day counts.
+        """
         for row in self.tables["parameters"]:
-            if row.values["parameter"] == name and row.in_force(on):
+            if row.values["parameter"] == name and row.in_force(on, known):
                 return Fraction(row.values["value"])
         return None
 

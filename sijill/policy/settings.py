@@ -26,11 +26,14 @@ class Scorecard(Strict):
 
 
 class Statuses(Strict):
-    """The status of a household by outcome."""
+    """The programme's own word for each outcome."""
 
     selected: Name
     passed: Name
     failed: Name
+    waiting: Name = "waiting"
+    suspended: Name = "suspended"
+    pending: Name = "pending_verification"
 
 
 class Programme(Strict):
@@ -38,7 +41,7 @@ class Programme(Strict):
 
     code: Name
     name: dict[str, str]
-    scorecard: str
+    scorecard: str | None = None
     statuses: Statuses
     payee: list[Literal["head", "spouse", "oldest_adult"]]
     rounding: Literal["half_up"]

@@ -5,7 +5,25 @@ A new kind is a module with a `KIND`, named in `KINDS`. Their order is the order
 
 from __future__ import annotations
 
-from sijill.policy.kinds import benefits, criteria, indicators, parameters, scorecard, selection
+from sijill.policy.kinds import (
+    benefits,
+    calendar,
+    capacity,
+    conditions,
+    contradictions,
+    criteria,
+    exclusions,
+    indicators,
+    limits,
+    parameters,
+    ranks,
+    rights,
+    scorecard,
+    selection,
+    settlement,
+    terms,
+    tiers,
+)
 from sijill.policy.kinds.base import Kind
 
 KINDS: dict[str, Kind] = {
@@ -17,6 +35,17 @@ KINDS: dict[str, Kind] = {
         criteria,
         selection,
         benefits,
+        conditions,
+        exclusions,
+        capacity,
+        terms,
+        tiers,
+        ranks,
+        limits,
+        rights,
+        calendar,
+        settlement,
+        contradictions,
     )
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from sijill.policy.checking import Checks
 from sijill.policy.kinds.base import Kind
@@ -35,9 +36,9 @@ def _check_all(checks: Checks) -> None:
             checks.problems.append(f"*parameters.csv: the engine needs the parameter {name}")
 
 
-def _variables(rows: Sequence[Row]) -> dict[str, list[dict[str, str]]]:
+def _variables(rows: Sequence[Row]) -> dict[str, list[dict[str, Any]]]:
     """Numerator and denominator, so that 2/3 of an amount is computed exactly, the multiplication first."""
-    parameters: dict[str, list[dict[str, str]]] = defaultdict(list)
+    parameters: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         numerator, _, denominator = row.values["value"].partition("/")
         number = {"numerator": numerator, "denominator": denominator or "1"}
