@@ -1,7 +1,7 @@
 """`indicators.csv`: facts that a scorecard reads, as SQL.
 
-`of` says whose columns the expression reads: `household` (the default), or `members`, whose expression makes one
-value of a household's people, such as `count(*) filter (where age_years < 5)`. A null takes `default`, or stays unknown.
+`of` says whose columns the expression reads: `household` (the default), or `members`, whose expression makes one value
+of a household's people, such as `count(*) filter (where age_years < 5)`. A null takes `default`, or stays unknown.
 """
 
 from __future__ import annotations
