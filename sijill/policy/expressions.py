@@ -138,7 +138,7 @@ def fault(text: str, columns: Iterable[str], *, of_members: bool = False) -> str
                 continue
             if _name(node) not in known:
                 return f"unknown column '{node.name}'{nearest(node.name, known)}"
-            if of_members and not node.find_ancestor(*_AGGREGATES):
+            if of_members and not node.find_ancestor(*_AGGREGATES, exp.Filter):
                 return f"'{node.name}' is a member's own: say which members count, as in max({node.name})"
     if of_members and not expression.find(*_AGGREGATES):
         return "must add up the members, as in count(*) or max(age_years)"

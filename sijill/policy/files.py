@@ -79,6 +79,13 @@ class FlatFile:
         try:
             with duckdb.connect() as connection:
                 seen = connection.execute(f"describe select * from {_reader(path)}").fetchall()
+                wide = [column for column, kind, *_ in seen if kind == "BIGINT"]
+                # A CSV's whole numbers are all BIGINT; most are small, and PostgreSQL reads a small 1 as true.
+                largest = [f"coalesce(max(abs({_quoted(column)})), 0) < 2147483648" for column in wide]
+                fits = connection.execute(
+                    f"select {', '.join(largest or ['1'])} from {_reader(path)}"
+                ).fetchall()
+                small = {column for column, fit in zip(wide, fits[0], strict=False) if fit}
         except duckdb.Error as error:
             raise SijillError(
                 f"{path.name} cannot be read: {str(error).splitlines()[0]}",
@@ -98,6 +105,8 @@ class FlatFile:
                 )
             names[plain] = column
             types[plain] = declared.get(plain) or _SNIFFED.get(kind.split("(")[0], "text")
+            if column in small and plain not in declared:
+                types[plain] = "integer"
             if kind.startswith("DECIMAL") and plain not in declared:
                 types[plain] = "numeric"
         if KEY not in names:
@@ -130,7 +139,7 @@ class FlatFile:
         checks[KEY] = f'count(*) - count("{KEY}")'
         with duckdb.connect() as connection:
             selected = ", ".join(self._text(plain) for plain in self.names)
-            view = cast(pa.Table, connection.execute(f"select {selected} from {source}").to_arrow_table())
+            view: pa.Table = cast(Any, connection.sql(f"select {selected} from {source}")).to_arrow_table()
             connection.register("seen", view)
             counts = connection.execute(f"select {', '.join(checks.values())} from seen").fetchall()[0]
         wrong = {plain: n for plain, n in zip(checks, counts, strict=True) if n}
@@ -305,11 +314,8 @@ def _check_columns(policy: Policy, renderer: Renderer, tables: dict[str, FlatFil
     problems = []
     for row in _used(policy, renderer):
         of_members = row.values["of"] == "members"
-        file = tables.get("members" if of_members else "households")
+        file = tables["members" if of_members else "households"]
         place = f"{row.file} line {row.line}: the indicator {row.values['indicator']}"
-        if file is None:
-            problems.append(f"{place} is made of members, and no members' file is given (--members)")
-            continue
         for column in sorted(columns_of(row.values["expression"]) - set(file.types)):
             near = nearest(column, file.types)
             problems.append(f"{place} reads '{column}', and {file.path.name} has no such column{near}")
