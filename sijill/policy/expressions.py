@@ -96,6 +96,14 @@ def fault(text: str, columns: set[str]) -> str | None:
     return None
 
 
+def columns_of(text: str) -> set[str]:
+    """Names of the columns that an expression reads; an empty text reads none."""
+    if not text:
+        return set()
+    names = {column.name for column in parse(text).find_all(exp.Column)}
+    return {name for name in names if not name.startswith("policy__")}
+
+
 def printed(text: str) -> str:
     printed = parse(text).sql(dialect="postgres", comments=False)
     return re.sub(
