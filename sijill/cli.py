@@ -23,6 +23,7 @@ from rich.table import Table
 from sijill import __version__
 from sijill.commands import link as link_command
 from sijill.commands import review
+from sijill.commands.policy import app as policy_commands
 from sijill.country import DEFAULT_COUNTRY, Country
 from sijill.cycle import current_cycle, parse_cycle
 from sijill.errors import SijillError
@@ -40,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(review.app)
+app.add_typer(policy_commands)
 out = Console()
 err = Console(stderr=True)
 
