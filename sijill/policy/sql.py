@@ -1,7 +1,7 @@
 """The SQL of the dbt project, rendered outside dbt.
 
-What belongs here: running the macros and models of `dbt_project` on their own, so that `sijill policy score`, comparisons
-and benchmarks execute the very text that a cycle executes. What does not: any SQL of its own.
+What belongs here: running the macros and models of `dbt_project` on their own, so that `sijill policy score`,
+comparisons and benchmarks execute the very text that a cycle executes. What does not: any SQL of its own.
 
 dbt takes seconds to import and needs a project, a profile and a manifest; its templates are Jinja with a `return`, and
 that is all that is imitated here.
