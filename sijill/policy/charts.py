@@ -1,8 +1,8 @@
 """Charts as SVG text, for pages that open without a network.
 
-No library: the few kinds of chart that reports need are lines, bars and steps over two axes, and a page that carries a
-plotting library weighs a megabyte. Colours are told apart by the colour-blind (Okabe and Ito, 2008), and every chart has
-a title that a screen reader says.
+No library: the few kinds of chart that reports need are lines and bars over two axes, and a page that carries a
+plotting library weighs a megabyte. Colours are told apart by the colour-blind (Okabe and Ito, 2008), and every chart
+has a title that a screen reader says.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ def lines(
     """
     xs = [v for s in series for v in s.x] + [v for v, _ in marks]
     ys = [v for s in series for v in s.y]
-    x_ticks, y_ticks = _ticks(min([0.0, *xs]), max(xs, default=1.0)), _ticks(min([0.0, *ys]), max(ys, default=1.0))
+    x_ticks, y_ticks = (
+        _ticks(min([0.0, *xs]), max(xs, default=1.0)),
+        _ticks(min([0.0, *ys]), max(ys, default=1.0)),
+    )
     to_x, to_y = _scale(x_ticks, _LEFT, _WIDTH - _RIGHT), _scale(y_ticks, _HEIGHT - _BOTTOM, _TOP)
     parts = _axes(x_ticks, y_ticks, to_x, to_y, x_label, y_label, x_text, y_text)
     if diagonal:
@@ -59,7 +62,8 @@ def lines(
     for value, words in marks:
         parts.append(
             f'<line x1="{to_x(value):.1f}" y1="{_TOP}" x2="{to_x(value):.1f}" y2="{_HEIGHT - _BOTTOM}" '
-            f'stroke="#444" stroke-dasharray="2 3"/><text x="{to_x(value) + 4:.1f}" y="{_TOP + 12}">{escape(words)}</text>'
+            f'stroke="#444" stroke-dasharray="2 3"/>'
+            f'<text x="{to_x(value) + 4:.1f}" y="{_TOP + 12}">{escape(words)}</text>'
         )
     return _svg(title, parts, [s.name for s in series])
 
@@ -84,7 +88,8 @@ def bars(
     for c, category in enumerate(categories):
         centre = _LEFT + width * (c + 0.5)
         parts.append(
-            f'<text x="{centre:.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{escape(_short(category, width))}</text>'
+            f'<text x="{centre:.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">'
+            f"{escape(_short(category, width))}</text>"
         )
         for s, (_, of) in enumerate(series):
             left = centre - width * 0.4 + each * s
@@ -97,7 +102,8 @@ def bars(
                 low, high = intervals[s][c]
                 middle = left + each * 0.46
                 parts.append(
-                    f'<line x1="{middle:.1f}" x2="{middle:.1f}" y1="{to_y(low):.1f}" y2="{to_y(high):.1f}" stroke="#222"/>'
+                    f'<line x1="{middle:.1f}" x2="{middle:.1f}" y1="{to_y(low):.1f}" '
+                    f'y2="{to_y(high):.1f}" stroke="#222"/>'
                 )
     return _svg(title, parts, [name for name, _ in series])
 
@@ -149,7 +155,8 @@ def _axes(
         parts.append(
             f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{to_y(tick):.1f}" y2="{to_y(tick):.1f}" '
             f'stroke="{"#888" if tick == 0 else "#e3e3e3"}"/>'
-            f'<text x="{_LEFT - 6}" y="{to_y(tick) + 4:.1f}" text-anchor="end">{escape((y_text or _plain)(tick))}</text>'
+            f'<text x="{_LEFT - 6}" y="{to_y(tick) + 4:.1f}" text-anchor="end">'
+            f"{escape((y_text or _plain)(tick))}</text>"
         )
     for tick in x_ticks:
         parts.append(

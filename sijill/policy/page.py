@@ -19,10 +19,13 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; border-botto
 table { border-collapse: collapse; margin: .6rem 0; font-size: 14px; }
 caption { text-align: start; font-weight: 600; padding: .3rem 0; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #e5e5e5; text-align: start; vertical-align: top; }
-th { background: #f4f6f8; } td.number, th.number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
-figure { margin: 1rem 0; } figcaption { color: #555; font-size: 13px; } svg { width: 100%; max-width: 720px; height: auto; }
+th { background: #f4f6f8; }
+td.number, th.number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
+figure { margin: 1rem 0; } figcaption { color: #555; font-size: 13px; }
+svg { width: 100%; max-width: 720px; height: auto; }
 svg text { font: 11px "Noto Sans", "Noto Sans Arabic", system-ui, sans-serif; fill: #333; }
-p.note { color: #555; font-size: 13px; } p.warning { border-inline-start: 4px solid #d55e00; padding: .3rem .8rem; background: #fff6ee; }
+p.note { color: #555; font-size: 13px; }
+p.warning { border-inline-start: 4px solid #d55e00; padding: .3rem .8rem; background: #fff6ee; }
 .scroll { overflow-x: auto; }
 @media print { body { margin: 0; max-width: none; } figure, table { break-inside: avoid; } }
 """
@@ -126,7 +129,8 @@ def _cell(text: str) -> str:
 
 def _numeric(table: Table) -> list[bool]:
     return [
-        all(not row[i] or row[i][0] in "0123456789-−–+" for row in table.rows) for i in range(len(table.header))
+        all(not row[i] or row[i][0] in "0123456789-−–+" for row in table.rows)
+        for i in range(len(table.header))
     ]
 
 
@@ -142,13 +146,12 @@ def _html(block: Table | Chart | Text) -> str:
 
     def row(cells: Sequence[str], tag: str) -> str:
         made = (
-            f'<{tag}{" class=number" if n else ""}>{escape(c)}</{tag}>'
+            f"<{tag}{' class=number' if n else ''}>{escape(c)}</{tag}>"
             for c, n in zip(cells, numeric, strict=True)
         )
         return "<tr>" + "".join(made) + "</tr>"
 
     caption = f"<caption>{escape(block.caption)}</caption>" if block.caption else ""
     body = "".join(row(cells, "td") for cells in block.rows)
-    return (
-        f'<div class="scroll"><table>{caption}<thead>{row(block.header, "th")}</thead><tbody>{body}</tbody></table></div>'
-    )
+    head = row(block.header, "th")
+    return f'<div class="scroll"><table>{caption}<thead>{head}</thead><tbody>{body}</tbody></table></div>'

@@ -5,9 +5,9 @@ the ROC curve, and the budget frontier, each from arrays with one entry a househ
 from. Comparison and calibration bring it; nothing on the way to a payment reads it.
 
 Every measure here is a ratio of two weighted totals, so its variance is linearised (Särndal, Swensson and Wretman,
-*Model Assisted Survey Sampling*, 1992, section 5.5): residuals are summed by cluster, and clusters compared within their
-stratum. A share gets the interval of Korn and Graubard (1998): Clopper and Pearson's with the effective sample size, so
-that a share of 0 or 1 has an interval too. Another ratio gets the normal one.
+*Model Assisted Survey Sampling*, 1992, section 5.5): residuals are summed by cluster, and clusters compared within
+their stratum. A share gets the interval of Korn and Graubard (1998): Clopper and Pearson's with the effective sample
+size, so that a share of 0 or 1 has an interval too. Another ratio gets the normal one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from sijill.errors import SijillError
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+# A standard error below this is what rounding leaves of none.
+_NO_ERROR = 1e-9
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,12 @@ class Design:
             SijillError: lengths that differ from `n`, or weights that are negative, missing or all zero.
         """
         weights = np.ones(n) if weight is None else np.asarray(weight, dtype=float)
-        if weights.shape != (n,) or not np.all(np.isfinite(weights)) or np.any(weights < 0) or not weights.any():
+        if (
+            weights.shape != (n,)
+            or not np.all(np.isfinite(weights))
+            or np.any(weights < 0)
+            or not weights.any()
+        ):
             raise SijillError(
                 "The survey weights cannot be used: some are missing, negative or not finite, or all are zero.",
                 expected=f"{n:,} weights, none below zero",
@@ -138,7 +146,8 @@ def ratio(
         return Estimate(value, value - reach, value + reach, error)
     # Clusters that the denominator touches: the sample size that a share over a sub-population really has.
     touched = len(np.unique(design.cluster[(x != 0) & (design.weight > 0)]))
-    effective = touched if error == 0 else min(value * (1 - value) / error**2, float((x != 0).sum()))
+    households = float((x != 0).sum())
+    effective = touched if error < _NO_ERROR else min(value * (1 - value) / error**2, households)
     hits, misses, tail = effective * value, effective * (1 - value), (1 - level) / 2
     low = float(stats.beta.ppf(tail, hits, misses + 1)) if hits > 0 else 0.0
     high = float(stats.beta.ppf(1 - tail, hits + 1, misses)) if misses > 0 else 1.0
@@ -240,11 +249,17 @@ def _scaled(estimate: Estimate, by: float) -> Estimate:
     """An estimate ÷ a number that is taken as known: the size of the group that CGH looks at is chosen, not found."""
     if not by > 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0.0)
-    return Estimate(*(part / by for part in (estimate.value, estimate.low, estimate.high, estimate.standard_error)))
+    return Estimate(
+        *(part / by for part in (estimate.value, estimate.low, estimate.high, estimate.standard_error))
+    )
 
 
 def bootstrap(
-    measure: Callable[[Floats], float], design: Design, repetitions: int = 500, seed: int = 1, level: float = 0.95
+    measure: Callable[[Floats], float],
+    design: Design,
+    repetitions: int = 500,
+    seed: int = 1,
+    level: float = 0.95,
 ) -> Estimate:
     """A measure and its percentile interval when clusters are drawn again within their strata (Rao and Wu, 1988).
 
@@ -341,13 +356,22 @@ def frontier(
     cutoffs = np.asarray(score, dtype=float)[first]
     chosen = np.unique(np.linspace(0, len(first) - 1, min(points, len(first))).round().astype(int))
     return [
-        FrontierPoint(float(cutoffs[i]), float(households[i]), float(persons[i]), float(cost[i])) for i in chosen
+        FrontierPoint(float(cutoffs[i]), float(households[i]), float(persons[i]), float(cost[i]))
+        for i in chosen
     ]
 
 
-def bought(points_or_order: ArrayLike, score: ArrayLike, benefit: ArrayLike, budget: float) -> FrontierPoint | None:
-    """The last score that a budget pays for in full; None when it does not pay for the poorest one."""
-    order_value = np.asarray(points_or_order, dtype=float)
-    all_points = frontier(order_value, score, benefit, points=len(order_value))
-    affordable = [p for p in all_points if p.cost <= budget]
+def bought(
+    poverty_order: ArrayLike,
+    score: ArrayLike,
+    benefit: ArrayLike,
+    budget: float,
+    *,
+    people: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+) -> FrontierPoint | None:
+    """The last score that a budget lets in in full; None when it does not pay for the poorest one."""
+    every = len(np.asarray(score))
+    points = frontier(poverty_order, score, benefit, people=people, weight=weight, points=every)
+    affordable = [point for point in points if point.cost <= budget]
     return affordable[-1] if affordable else None

@@ -129,7 +129,7 @@ class Calibration:
     people: float
     coverage: float
     terms: list[Term]
-    results: dict[str, Result]
+    results: dict[Regression, Result]
     card: Card
     truth: Truth
     survey: Survey
@@ -169,13 +169,15 @@ def calibrate(
             action="correct `outcome`",
         )
     folds = _folds(truth.design.cluster, spec.model.folds, spec.model.seed)
-    results = {}
-    cards = {}
+    results: dict[Regression, Result] = {}
+    cards: dict[Regression, Card] = {}
     for kind in spec.model.regressions:
         results[kind], cards[kind] = _measure(kind, spec, truth, terms, x, folds, coverage, say)
-    wanted = spec.model.write
-    if wanted == "best":
-        wanted = min(results, key=lambda k: results[k].outside.exclusion_error.value)  # type: ignore[assignment]
+    written: Regression
+    if spec.model.write == "best":
+        written = min(results, key=lambda k: results[k].outside.exclusion_error.value)
+    else:
+        written = spec.model.write
     return Calibration(
         spec=spec,
         survey_file=Path(survey_file),
@@ -186,7 +188,7 @@ def calibrate(
         coverage=coverage,
         terms=terms,
         results=results,
-        card=cards[wanted],
+        card=cards[written],
         truth=truth,
         survey=survey,
     )
@@ -377,7 +379,8 @@ def _measure(
 
     def accuracy(reached: NDArray[np.bool_], rows: NDArray[np.bool_] | None = None) -> Accuracy:
         kept = np.ones(n, dtype=bool) if rows is None else rows
-        benefit = gap = None
+        benefit: Floats | None = None
+        gap: Floats | None = None
         if truth.gap is not None and spec.programme.benefit is not None:
             each = truth.people if spec.programme.count == "people" else np.ones(n)
             # The design's weight counts people already; the household's benefit is shared among them.
@@ -467,4 +470,8 @@ def _card(
 
 def _decimal(value: float, decimals: int) -> str:
     text = f"{value:.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text and float(text) != 0 else ("0" if float(text) == 0 else text)
+    return (
+        text.rstrip("0").rstrip(".")
+        if "." in text and float(text) != 0
+        else ("0" if float(text) == 0 else text)
+    )

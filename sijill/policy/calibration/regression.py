@@ -1,10 +1,10 @@
 """Three regressions that predict welfare, and the choice of variables.
 
 ordinary             weighted least squares: the mean.
-quantile             Koenker and Bassett (1978), at the quantile where the programme's line lies: Brown, Ravallion and
-                     van de Walle (2018) find that it leaves fewer of the poor out.
-percentile_weighted  weighted least squares in which a household at percentile p of welfare weighs (1 - p) to a power, so
-                     that the fit is best among the poor.
+quantile             Koenker and Bassett (1978), at the quantile where the programme's line lies: Brown, Ravallion
+                     and van de Walle (2018) find that it leaves fewer of the poor out.
+percentile_weighted  weighted least squares in which a household at percentile p of welfare weighs (1 - p) to a
+                     power, so that the fit is best among the poor.
 
 Arrays have one row a household: X of shape (n, p) without a constant, y and w of shape (n,).
 """
@@ -54,21 +54,23 @@ class Fit:
 def independent(x: Floats, w: Floats, order: list[int] | None = None) -> list[int]:
     """Positions of columns of which none is a combination of a constant and the ones before it."""
     root = np.sqrt(w)
-    basis = [root / np.linalg.norm(root)]
-    kept = []
-    for j in order if order is not None else range(x.shape[1]):
+    positions = order if order is not None else list(range(x.shape[1]))
+    basis = np.empty((len(positions) + 1, len(root)))
+    basis[0] = root / np.linalg.norm(root)
+    kept: list[int] = []
+    for j in positions:
         column = root * x[:, j]
         size = np.linalg.norm(column)
         if size == 0:
             continue
         rest = column / size
         # Twice: once is not enough when a column nearly lies in the others.
+        found = basis[: len(kept) + 1]
         for _ in range(2):
-            stacked = np.array(basis)
-            rest = rest - stacked.T @ (stacked @ rest)
+            rest = rest - (found @ rest) @ found
         if np.linalg.norm(rest) > _DEPENDENT:
-            basis.append(rest / np.linalg.norm(rest))
             kept.append(j)
+            basis[len(kept)] = rest / np.linalg.norm(rest)
     return sorted(kept)
 
 
@@ -184,10 +186,10 @@ def _estimate(
     table = np.column_stack([np.ones(len(y)), x])
     if kind == "quantile":
         return _quantile(table, y, w, quantile), np.empty(0)
-    import statsmodels.api as sm
+    from statsmodels.regression.linear_model import WLS
 
     used = w > 0
-    model = sm.WLS(y[used], table[used], weights=w[used])
+    model = WLS(y[used], table[used], weights=w[used])
     if cluster is None:
         return np.asarray(model.fit().params), np.empty(0)
     with warnings.catch_warnings():

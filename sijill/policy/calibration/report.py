@@ -61,7 +61,7 @@ def report(calibration: Calibration) -> Page:
     counted = spec.programme.count
     page = Page(f"Calibration of {spec.title.get('en', spec.name)}")
     page.warning(
-        "Illustrative: a card fitted to one survey is not law, and says nothing of anyone's rights until a text adopts it."
+        "Illustrative: a card fitted to one survey is not law, and gives nobody a right until a text adopts it."
     )
     page.text(
         f"{calibration.households:,} households ({calibration.rows:,} rows) of {calibration.survey_file.name}. "
@@ -102,10 +102,7 @@ def report(calibration: Calibration) -> Page:
     )
     page.table(
         ("regression", "exclusion error", "inclusion error", "CGH", "coverage", "R²"),
-        [
-            [NAMES[r.regression], *_four(r.inside), f"{r.r2_in:.3f}"]
-            for r in calibration.results.values()
-        ],
+        [[NAMES[r.regression], *_four(r.inside), f"{r.r2_in:.3f}"] for r in calibration.results.values()],
         "On the survey itself, for comparison: the difference is what fitting flatters",
     )
     if chosen.outside.poverty_gap_closed is not None:
@@ -140,9 +137,7 @@ def _outcome(calibration: Calibration) -> str:
     asked = calibration.spec.outcome
     if asked.as_ == "welfare":
         how = "its logarithm" if asked.chosen_transform == "log" else "it, as it is"
-        return (
-            f"Welfare is {asked.expression}; the regressions predict {how}; poor is below {asked.poverty_line}."
-        )
+        return f"Welfare is {asked.expression}; the regressions predict {how}; poor is below {asked.poverty_line}."
     if asked.as_ == "ordered":
         how = (
             "each level's mean on a standard normal scale (normal scores)"
@@ -207,8 +202,8 @@ def _card(page: Page, calibration: Calibration) -> None:
     card, terms = calibration.card, calibration.terms
     page.heading("The card")
     page.text(
-        f"{NAMES[card.regression].capitalize()} regression. A lower score is poorer; who scores {card.cutoff} or less is "
-        f"covered. Rounding the coefficients changes no score by more than {card.largest_effect:.2g} and moves "
+        f"{NAMES[card.regression].capitalize()} regression. A lower score is poorer; who scores {card.cutoff} "
+        f"or less is covered. Rounding the coefficients changes no score by more than {card.largest_effect:.2g} and moves "
         f"{card.sides_changed:,} of {calibration.households:,} households across the cut-off."
     )
     for stratum, of in card.coefficients.items():
@@ -239,13 +234,17 @@ def _notes(page: Page, calibration: Calibration) -> None:
     if selection.method == "stepwise":
         variables = len({t.variable for t in calibration.terms})
         page.text(
-            f"Variables were chosen by forward selection (Bayesian information criterion, at most {selection.max_variables} "
-            f"of {variables}), anew in each fold, so that the choosing is measured too."
+            f"Variables were chosen by forward selection (Bayesian information criterion, at most "
+            f"{selection.max_variables} of {variables}), anew in each fold, so that the choosing is measured too."
             + (" Only verifiable variables were offered." if selection.verifiable_only else "")
         )
     page.text(
         "A missing answer counts as the mean of those who answered"
-        + (", with a term of its own where more than 1% did not answer" if any(t.name.endswith("_missing") for t in calibration.terms) else "")
+        + (
+            ", with a term of its own where more than 1% did not answer"
+            if any(t.name.endswith("_missing") for t in calibration.terms)
+            else ""
+        )
         + ". An answer that this survey never saw counts as the reference category."
     )
     if calibration.headless:
@@ -255,8 +254,8 @@ def _notes(page: Page, calibration: Calibration) -> None:
     if "quantile" in calibration.results:
         level = spec.model.quantile or calibration.coverage
         page.text(
-            f"The quantile regression predicts the {level * 100:.0f}th percentile of welfare, not its mean: its R² is low "
-            "by design, and says nothing of how it ranks."
+            f"The quantile regression predicts the {level * 100:.0f}th percentile of welfare, not its mean: its "
+            "R² is low by design, and says nothing of how it ranks."
         )
     if card.standard_errors and any(card.standard_errors.values()):
         page.text(
@@ -266,7 +265,7 @@ def _notes(page: Page, calibration: Calibration) -> None:
         "Exclusion error: poor not covered ÷ all poor. Inclusion error: not poor and covered ÷ all covered. CGH "
         "(Coady, Grosh and Hoddinott): share of benefits reaching "
         + ("the poor" if spec.outcome.as_ != "welfare" else "the poorest, as many as are covered,")
-        + " ÷ their share of the population. Intervals: linearised for the survey's weights and sampling units; shares by "
-        "Korn and Graubard (1998)."
+        + " ÷ their share of the population. Intervals: linearised for the survey's weights and sampling units; "
+        "shares by Korn and Graubard (1998)."
     )
     page.note(f"Source: {spec.source}.")

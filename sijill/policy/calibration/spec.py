@@ -102,7 +102,9 @@ class OutcomeSpec(Strict):
             raise ValueError("as: welfare needs poverty_line")
         if self.as_ == "ordered" and self.poor_up_to is None:
             raise ValueError("as: ordered needs poor_up_to")
-        allowed = {"welfare": ("log", "none"), "ordered": ("normal_scores", "none"), "poor": ("none",)}[self.as_]
+        allowed = {"welfare": ("log", "none"), "ordered": ("normal_scores", "none"), "poor": ("none",)}[
+            self.as_
+        ]
         if self.transform is not None and self.transform not in allowed:
             raise ValueError(f"as: {self.as_} takes transform {' or '.join(allowed)}")
         return self

@@ -1,7 +1,7 @@
 """The pack of a calibrated card: data that `sijill policy check` reads and `sijill policy score` runs.
 
-A pack of this kind reads flat files: `inputs` names the columns of the household file that `sijill policy prepare` makes
-from the survey, or from another survey with the same questions.
+A pack of this kind reads flat files: `inputs` names the columns of the household file that `sijill policy prepare`
+makes from the survey, or from another survey with the same questions.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ def write_pack(calibration: Calibration, folder: Path) -> None:
     spec, card = calibration.spec, calibration.card
     used = sorted({j for of in card.coefficients.values() for j in of})
     terms = [calibration.terms[j] for j in used]
-    indicators = [
-        (t.name, t.sql, "numeric", t.description) for t in terms
-    ]
+    indicators = [(t.name, t.sql, "numeric", t.description) for t in terms]
     context: dict[str, Any] = {}
     people = spec.survey.people or ("people_counted" if spec.survey.unit == "person" else None)
     for key, name, expression, kind, description in (
@@ -74,7 +72,7 @@ def write_pack(calibration: Calibration, folder: Path) -> None:
                 "ties": "share",
                 "dimensions": sorted({t.dimension for t in terms} | {"household"}),
                 **context,
-                "note": f"Illustrative. A higher score is better off; its unit is that of the outcome ({_unit(calibration)}).",
+                "note": f"Illustrative. A higher score is better off; its unit is {_unit(calibration)}.",
             }
         },
     }
@@ -89,9 +87,7 @@ def write_pack(calibration: Calibration, folder: Path) -> None:
             (spec.name, stratum, calibration.terms[j].dimension, calibration.terms[j].name, b)
             for j, b in of.items()
         ]
-    _csv(
-        folder / "coefficients.csv", ("scorecard", "stratum", "dimension", "indicator", "coefficient"), rows
-    )
+    _csv(folder / "coefficients.csv", ("scorecard", "stratum", "dimension", "indicator", "coefficient"), rows)
     _csv(
         folder / "cutoffs.csv",
         ("scorecard", "cutoff", "operator", "value"),
