@@ -1,1 +1,1 @@
-"""The groups of commands of `sijill`, one module each."""
+"""Groups of `sijill` commands, one package or module each."""

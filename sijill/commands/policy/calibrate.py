@@ -1,4 +1,4 @@
-"""`sijill policy calibrate`, `prepare`, `compare`, `explain` and `stability`: what an analyst asks of a policy."""
+"""`sijill policy calibrate` and `prepare`: a card fitted to a survey, and the file that it reads."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from sijill.commands.policy.app import app, out
 from sijill.progress import stage_line
-
-out = Console()
 
 SurveyOption = Annotated[
     Path, typer.Option("--survey", help="The survey: CSV in UTF-8, Parquet or Stata.", show_default=False)
@@ -21,12 +19,7 @@ SpecOption = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add this module's commands to the group `policy`."""
-    app.command()(calibrate)
-    app.command()(prepare)
-
-
+@app.command()
 def calibrate(
     survey: SurveyOption,
     spec: SpecOption,
@@ -81,6 +74,7 @@ def calibrate(
     )
 
 
+@app.command()
 def prepare(
     survey: SurveyOption,
     spec: SpecOption,
