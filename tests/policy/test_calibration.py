@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -175,6 +176,32 @@ def test_the_pack_is_checked_illustrative_and_exact(made, tmp_path):
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "H17" not in page
     write_pack(made, tmp_path / "pack")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("strata", [None, "case when region = 'نعم' then 'a' else 'b' end"])
+def test_the_pack_scores_the_households_of_the_survey_as_calibration_did(tmp_path, warehouse, strata):
+    from sijill.policy.files import score_files
+
+    variables = [
+        {"column": "rooms", "square": True, "clip": [1, 4]},
+        "car",
+        {"column": "schooling", "log": True},
+        "wall",
+        "rent",
+        {"expression": "people_counted / rooms", "name": "crowding"},
+        {"expression": "age > 24", "name": "older"},
+    ]
+    model = {"strata": strata, "selection": {"method": "none"}}
+    made = calibrate(_survey(tmp_path), load_spec(_spec(tmp_path, variables=variables, model=model)))
+    write_pack(made, tmp_path / "pack")
+    made.survey.write(tmp_path / "households.csv")
+    day = date(2026, 1, 1)
+    scored = score_files(tmp_path / "pack", tmp_path / "households.csv", None, database=warehouse.url, on=day)
+    rows = sorted(scored.scores.to_pylist(), key=lambda row: row["household_id"])
+    assert [float(row["score"]) for row in rows] == pytest.approx(made.card.predicted.tolist(), abs=1e-9)
+    covered = [row["cutoffs_met"] not in (None, "", []) for row in rows]
+    assert covered == (made.card.predicted <= float(made.card.cutoff)).tolist()
 
 
 def test_a_folder_of_other_things_is_not_written_into(made, tmp_path):

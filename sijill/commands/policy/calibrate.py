@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from sijill.commands.policy.app import app, out
 from sijill.progress import stage_line
+
+if TYPE_CHECKING:
+    from sijill.policy.targeting import Estimate
 
 SurveyOption = Annotated[
     Path, typer.Option("--survey", help="The survey: CSV in UTF-8, Parquet or Stata.", show_default=False)
@@ -46,7 +49,7 @@ def calibrate(
     """
     from sijill.policy.calibration import calibrate as fit
     from sijill.policy.calibration import load_spec
-    from sijill.policy.calibration.report import COMPARISON_HEADER, comparison_rows
+    from sijill.policy.calibration.report import NAMES
     from sijill.policy.calibration.writing import REPORT_HTML, write_pack
 
     asked = load_spec(spec)
@@ -60,12 +63,23 @@ def calibrate(
     table = Table(
         title=f"Out of sample, at a coverage of {made.coverage * 100:.1f}% of {asked.programme.count}",
         title_justify="left",
+        box=None,
+        pad_edge=False,
     )
-    for name in COMPARISON_HEADER:
+    for name in ("regression", "exclusion error", "inclusion error", "CGH", "coverage", "AUC"):
         table.add_column(name, justify="left" if name == "regression" else "right")
-    for row in comparison_rows(made):
-        table.add_row(*row)
+    for result in made.results.values():
+        measured = result.outside
+        table.add_row(
+            NAMES[result.regression] + (" *" if result.regression == made.card.regression else ""),
+            _percent(measured.exclusion_error),
+            _percent(measured.inclusion_error),
+            f"{measured.cgh.value:.2f}",
+            f"{measured.coverage.value * 100:.1f}%",
+            f"{result.auc_out:.3f}",
+        )
     out.print(table)
+    out.print("* written. In brackets: 95% confidence.", style="dim", highlight=False)
     out.print(
         f"Pack (illustrative): {folder}\nReport: {folder / REPORT_HTML}"
         + (f"\nHouseholds: {households}" if households else ""),
@@ -97,3 +111,7 @@ def prepare(
         made.write(out_file)
         line(f"{made.rows:,} rows, {made.n:,} households")
     out.print(f"Households: {out_file}", highlight=False, soft_wrap=True)
+
+
+def _percent(estimate: Estimate) -> str:
+    return f"{estimate.value * 100:.1f}% ({estimate.low * 100:.0f}–{estimate.high * 100:.0f})"

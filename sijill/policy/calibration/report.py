@@ -203,8 +203,9 @@ def _card(page: Page, calibration: Calibration) -> None:
     page.heading("The card")
     page.text(
         f"{NAMES[card.regression].capitalize()} regression. A lower score is poorer; who scores {card.cutoff} "
-        f"or less is covered. Rounding the coefficients changes no score by more than "
-        f"{card.largest_effect:.2g} and moves {card.sides_changed:,} of {calibration.households:,} households across the cut-off."
+        "or less is covered. Rounding the coefficients changes no score by more than "
+        f"{card.largest_effect:.2g} and moves {card.sides_changed:,} of {calibration.households:,} households "
+        "across the cut-off."
     )
     for stratum, of in card.coefficients.items():
         errors = card.standard_errors.get(stratum, {})
