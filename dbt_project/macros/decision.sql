@@ -65,7 +65,7 @@
         {% set limit = exact_product(selection.threshold) %}
         {% set less = selection.operator in ('<', '<=') %}
         {{ return({
-            'inside': compare_exactly('s.score', selection.operator, selection.threshold),
+            'inside': 's.score_numerator * ' ~ limit.denominator ~ ' ' ~ selection.operator ~ ' (' ~ limit.numerator ~ ') * s.score_denominator',
             'margin': ('(' ~ limit.numerator ~ ')::numeric / (' ~ limit.denominator ~ ') - s.score') if less else ('s.score - (' ~ limit.numerator ~ ')::numeric / (' ~ limit.denominator ~ ')'),
             'value': 's.score::text', 'operator': selection.operator, 'threshold': limit, 'threshold_rule': selection.threshold, 'fact': 'score', 'unit': 'point',
         }) }}
@@ -133,7 +133,7 @@ judged_{{ code }} as (
         , {% if programme.scorecard %}s.score, s.score_rank, s.population, s.decile{% else %}null::numeric as score, null::bigint as score_rank, null::bigint as population, null::integer as decile{% endif %}
 
         , coalesce({{ line.inside }}, false) as is_inside_line
-        , ({{ line.margin }})::numeric(14, 6) as margin
+        , ({{ line.margin }})::numeric(20, 6) as margin
         , {{ line.value }} as line_value
         {% for stage in stages %}
         , {{ failing(rules, stage) }} as failed_{{ stage }}

@@ -59,7 +59,9 @@ class Policy:
             ],
             "benefit_facts": reads.of_benefits(self.tables),
             "scorecards": {
-                n: c.model_dump(exclude={"note", "dimensions"}) for n, c in self.settings.scorecards.items()
+                name: card.model_dump(exclude={"note", "dimensions"})
+                | {"missing": card.on_missing, "context": card.context}
+                for name, card in self.settings.scorecards.items()
             },
             **{name: kind.for_dbt(self.tables[name]) for name, kind in KINDS.items()},
         }
@@ -70,7 +72,7 @@ def version_of(
 ) -> str:
     """First 12 hexadecimal digits of the SHA-256 of a pack's content. Kinds without rows do not count."""
     content = {
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(mode="json", exclude={"defaults"}),
         "tables": {kind: [row.values | row.dates for row in rows] for kind, rows in tables.items() if rows},
         "reasons": reasons,
     }

@@ -24,6 +24,8 @@ cycle_score as (
         household_id
         , scorecard
         , score
+        , score_numerator
+        , score_denominator
         , score_rank
         , population
         , decile
