@@ -21,7 +21,7 @@
     {{ return(policy().get('programmes', [])) }}
 {%- endmacro %}
 
-{# The number in force of a parameter, or a literal: {numerator, denominator}, both text. #}
+{# The number in force of a parameter, or a literal such as 2 or 1/3: {numerator, denominator}, both text. #}
 {% macro policy_value(term) -%}
     {% set name = term | trim %}
     {% set parameters = policy().get('parameters', {}) %}
@@ -32,7 +32,8 @@
         {% endfor %}
         {{ exceptions.raise_compiler_error("The parameter " ~ name ~ " has no value on " ~ day ~ ". What to do: add a dated row to the policy, or run a later cycle.") }}
     {% endif %}
-    {{ return({'numerator': name, 'denominator': '1'}) }}
+    {% set parts = name.split('/') %}
+    {{ return({'numerator': parts[0], 'denominator': parts[1] if parts | length > 1 else '1'}) }}
 {%- endmacro %}
 
 {# SQL literal of one whole parameter; null while no policy is given. #}
@@ -91,6 +92,11 @@
     {% set parts = [] %}
     {% for expression in expressions %}{% do parts.append("coalesce((" ~ expression ~ ")::text, '~')") %}{% endfor %}
     {{ return("encode(sha256(convert_to(concat_ws('|', " ~ (parts | join(', ') or "''") ~ "), 'UTF8')), 'hex')") }}
+{%- endmacro %}
+
+{# Hexadecimal SHA-256 of a whole row: its text tells a null from an empty text, and is made once. #}
+{% macro sha256_of_row(alias) -%}
+    {{ return("encode(sha256(convert_to(" ~ alias ~ "::text, 'UTF8')), 'hex')") }}
 {%- endmacro %}
 
 {# The version that every score, decision and entitlement carries. #}

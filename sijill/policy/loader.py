@@ -4,47 +4,58 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sijill.policy.checking import Checks
 from sijill.policy.errors import PolicyError
-from sijill.policy.expressions import printed
+from sijill.policy.expressions import nearest, printed
 from sijill.policy.kinds import KINDS, Kind
 from sijill.policy.pack import Policy, version_of
 from sijill.policy.rows import DATED_COLUMNS, NAME, STANDINGS, Row
-from sijill.policy.settings import ProgrammeFile
+from sijill.policy.settings import Inputs, Programme, ProgrammeFile, Scorecard
 
 
-def load_policy(folder: Path | str) -> Policy:
+def load_policy(folder: Path | str, files: Inputs | None = None) -> Policy:
     """Read and check a policy folder.
+
+    Args:
+        folder: the folder; a country's folder stands for the `policy` folder in it.
+        files: columns of the flat files at hand, which expressions may read besides those that the pack declares.
 
     Raises:
         PolicyError: files missing, or rows that break a rule; every fault is listed with file and line.
     """
-    return _Loader(Path(folder)).load()
+    return _Loader(policy_folder(folder), files).load()
+
+
+def policy_folder(folder: Path | str) -> Path:
+    """The policy folder that a folder means: itself, or the `policy` in a country's folder."""
+    path = Path(folder)
+    return path / "policy" if (path / "policy").is_dir() and not (path / "programme.yaml").is_file() else path
 
 
 class _Loader:
     """One reading of a folder; collects problems and raises them together."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: Inputs | None = None) -> None:
         self.folder = folder
+        self.files = files
         self.problems: list[str] = []
 
     def load(self) -> Policy:
         if not self.folder.is_dir():
             raise PolicyError(self.folder, ["there is no such folder"])
         settings = self._programme_file()
-        tables = {name: self._table(kind) for name, kind in KINDS.items()}
-        reasons = self._reasons()
+        tables = {name: self._table(kind, settings) for name, kind in KINDS.items()}
+        reasons = self._reasons(settings)
         if settings is not None:
-            self._check(Checks(settings, tables, reasons, self.problems))
+            self._check(Checks(settings, tables, reasons, self.problems, self.files))
         if self.problems or settings is None:
             raise PolicyError(self.folder, self.problems)
         normalised = {
@@ -60,13 +71,19 @@ class _Loader:
             self.problems.append("programme.yaml: missing")
             return None
         try:
-            return ProgrammeFile.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+            text = file.read_text(encoding="utf-8")
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            return ProgrammeFile.model_validate(yaml.safe_load(text))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             self.problems.append(f"programme.yaml: not readable as YAML: {' '.join(str(error).split())}")
         except ValidationError as error:
-            self.problems += [
-                f"programme.yaml: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
-            ]
+            for found in error.errors():
+                place = [part for part in found["loc"] if part != "[key]"]
+                where = f"programme.yaml line {_line(root, place)}"
+                message = found["msg"].removeprefix("Value error, ")
+                if found["type"] == "extra_forbidden":
+                    message = f"unknown setting '{place[-1]}'{nearest(str(place[-1]), _settings(place))}"
+                self.problems.append(f"{where}: {'.'.join(map(str, place))}: {message}")
         return None
 
     def _records(
@@ -91,8 +108,8 @@ class _Loader:
                     missing, unknown = sorted(required - set(header)), sorted(set(header) - known)
                     if missing or unknown or len(set(header)) < len(header):
                         self.problems.append(
-                            f"{file.name} line 1: the header lacks {missing or 'nothing'}, "
-                            f"has unknown {unknown or 'nothing'}, and may name each column once"
+                            f"{file.name} line {line}: the header lacks {', '.join(missing) or 'nothing'}, "
+                            f"has unknown {', '.join(unknown) or 'nothing'}, and may name each column once"
                         )
                         return []
                 elif len(cells) != len(header):
@@ -109,14 +126,16 @@ class _Loader:
             self.problems.append(f"{file.name}: empty")
         return records
 
-    def _table(self, kind: Kind) -> list[Row]:
+    def _table(self, kind: Kind, settings: ProgrammeFile | None) -> list[Row]:
         files = sorted(self.folder.glob(kind.file))
-        if not files and kind.required:
+        if not files and kind.required and settings is not None and settings.programmes:
             self.problems.append(f"{kind.file}: missing")
-        columns = {*kind.columns, *DATED_COLUMNS} - ({"source"} if kind.cites_by else set())
+        absent = {"published_on": "", **dict(kind.defaults), **(settings.defaults.cells if settings else {})}
+        if kind.cites_by:
+            absent.setdefault("source", "")
         rows: list[Row] = []
         for file in files:
-            for line, cells in self._records(file, columns, {"published_on": "", **dict(kind.defaults)}):
+            for line, cells in self._records(file, {*kind.columns, *DATED_COLUMNS}, absent):
                 row = self._row(kind, file.name, line, cells)
                 if row is not None:
                     rows.append(row)
@@ -124,8 +143,8 @@ class _Loader:
 
     def _row(self, kind: Kind, file: str, line: int, cells: dict[str, str]) -> Row | None:
         where = f"{file} line {line}"
-        if kind.cites_by:
-            cells["source"] = ", ".join(filter(None, (cells[column] for column in kind.cites_by)))
+        if cited := ", ".join(filter(None, (cells[column] for column in kind.cites_by))):
+            cells["source"] = cited
         before = len(self.problems)
         for column in (*kind.columns, "standing", "source"):
             if not cells[column] and column not in kind.optional:
@@ -188,10 +207,11 @@ class _Loader:
                     closed[id(row)] = replace(closed[id(row)], later=later)
         return [closed[id(row)] for row in rows]
 
-    def _reasons(self) -> dict[str, dict[str, str]]:
+    def _reasons(self, settings: ProgrammeFile | None) -> dict[str, dict[str, str]]:
         file = self.folder / "reasons.csv"
         if not file.is_file():
-            self.problems.append("reasons.csv: missing")
+            if settings is not None and settings.programmes:
+                self.problems.append("reasons.csv: missing")
             return {}
         reasons: dict[str, dict[str, str]] = {}
         for line, cells in self._records(file, ("reason", "ar", "fr", "en")):
@@ -216,8 +236,14 @@ class _Loader:
 
     def _check_programmes(self, settings: ProgrammeFile) -> None:
         codes = [programme.code for programme in settings.programmes]
-        if not codes or len(set(codes)) < len(codes):
-            self.problems.append("programme.yaml: programmes must be at least one, each code once")
+        if len(set(codes)) < len(codes):
+            self.problems.append("programme.yaml: each programme's code stands once")
+        if not codes and not settings.scorecards:
+            self.problems.append("programme.yaml: neither a scorecard nor a programme")
+        if codes and settings.inputs is not None:
+            self.problems.append(
+                "programme.yaml: a pack with `inputs` reads flat files: it has scorecards only, no programmes"
+            )
         for programme in settings.programmes:
             if programme.scorecard is not None and programme.scorecard not in settings.scorecards:
                 self.problems.append(
@@ -235,3 +261,27 @@ class _Loader:
         """The row with its expressions as sqlglot prints them: no comment or second statement survives."""
         values = {n: printed(v) if n in kind.expressions and v else v for n, v in row.values.items()}
         return replace(row, values=values)
+
+
+def _line(root: yaml.Node | None, place: Sequence[str | int]) -> int:
+    """Line of the deepest node of a YAML document that a place leads to."""
+    node, line = root, 1
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _settings(place: Sequence[str | int]) -> list[str]:
+    """Names that the setting at a place could have meant."""
+    models: dict[str, type[BaseModel]] = {"scorecards": Scorecard, "programmes": Programme, "inputs": Inputs}
+    model = models.get(str(place[0]), ProgrammeFile) if len(place) > 1 else ProgrammeFile
+    return list(model.model_fields)

@@ -53,7 +53,9 @@ class Policy:
             "version": self.version,
             "programmes": [p.model_dump(exclude={"name", "notes"}) for p in self.settings.programmes],
             "scorecards": {
-                n: c.model_dump(exclude={"note", "dimensions"}) for n, c in self.settings.scorecards.items()
+                name: card.model_dump(exclude={"note", "dimensions"})
+                | {"missing": card.on_missing, "context": card.context}
+                for name, card in self.settings.scorecards.items()
             },
             **{name: kind.for_dbt(self.tables[name]) for name, kind in KINDS.items()},
         }
@@ -64,7 +66,7 @@ def version_of(
 ) -> str:
     """First 12 hexadecimal digits of the SHA-256 of a pack's content. Kinds without rows do not count."""
     content = {
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(mode="json", exclude={"defaults"}),
         "tables": {kind: [row.values | row.dates for row in rows] for kind, rows in tables.items() if rows},
         "reasons": reasons,
     }

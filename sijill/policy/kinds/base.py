@@ -22,7 +22,7 @@ class Kind:
         optional: columns whose cell may be empty.
         defaults: columns that the header may leave out, with the text they then have.
         expressions: columns that hold SQL: they are kept as sqlglot prints them.
-        required: whether the pack must have such a file.
+        required: whether a pack with programmes must have such a file.
         cites_by: columns that stand for `source` (joined by commas) when the file has no such column.
         check: examines one row.
         check_all: examines the kind as a whole, once.

@@ -32,7 +32,7 @@ def _check(checks: Checks, row: Row) -> None:
 
 def _check_all(checks: Checks) -> None:
     for name in ENGINE_PARAMETERS:
-        if name not in checks.parameters:
+        if checks.settings.programmes and name not in checks.parameters:
             checks.problems.append(f"*parameters.csv: the engine needs the parameter {name}")
 
 
@@ -52,6 +52,7 @@ KIND = Kind(
     columns=("parameter", "value", "unit", "meaning_fr", "legal_text_fr", "gazette"),
     key=("parameter",),
     optional=("unit", "meaning_fr", "legal_text_fr", "gazette"),
+    defaults=(("unit", ""), ("meaning_fr", ""), ("legal_text_fr", ""), ("gazette", "")),
     cites_by=("legal_text_fr", "gazette"),
     check=_check,
     check_all=_check_all,

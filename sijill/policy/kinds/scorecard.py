@@ -1,25 +1,26 @@
-"""`scorecard.csv`: points by dimension, indicator and condition."""
+"""`scorecard.csv`: points of an additive scorecard by dimension, indicator and condition.
+
+Of an indicator's rows the first that holds counts; none, or an unknown, gives no points.
+"""
 
 from __future__ import annotations
 
 from sijill.policy.checking import Checks
 from sijill.policy.kinds.base import Kind
-from sijill.policy.rows import Row, covered
+from sijill.policy.rows import Row
 
 
 def _check(checks: Checks, row: Row) -> None:
-    cards = checks.settings.scorecards
-    checks.one_of(row, "scorecard", cards)
-    card = cards.get(row.values["scorecard"])
-    if card is not None:
-        checks.one_of(row, "dimension", card.dimensions)
+    checks.card(row, "additive")
     checks.number(row, "points")
-    name = row.values["indicator"]
-    series = [other for other in checks.tables["indicators"] if other.values["indicator"] == name]
-    checks.one_of(row, "indicator", {other.values["indicator"] for other in checks.tables["indicators"]})
-    checks.sql(row, "condition", {name}, set())
-    if series and not covered(row, series):
-        checks.problem(row, f"the indicator {name} is not in force on {row.valid_from}")
+    checks.indicator(row)
+    checks.sql(row, "condition", {row.values["indicator"]}, checks.whole_parameters)
+
+
+def _check_all(checks: Checks) -> None:
+    for name, card in checks.settings.scorecards.items():
+        if card.method == "additive" and not checks.days("scorecard", name):
+            checks.problems.append(f"scorecard.csv: no row for the scorecard {name}")
 
 
 KIND = Kind(
@@ -28,6 +29,8 @@ KIND = Kind(
     columns=("scorecard", "dimension", "indicator", "condition", "points"),
     key=("scorecard", "indicator", "condition"),
     expressions=("condition",),
+    required=False,
     check=_check,
+    check_all=_check_all,
     not_for_dbt=("source",),
 )
