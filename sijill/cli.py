@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sijill import __version__
+from sijill.commands.policy import app as policy_commands
 from sijill.country import DEFAULT_COUNTRY, Country
 from sijill.cycle import current_cycle, parse_cycle
 from sijill.errors import SijillError
@@ -36,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+app.add_typer(policy_commands)
 out = Console()
 err = Console(stderr=True)
 

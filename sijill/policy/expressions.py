@@ -101,7 +101,12 @@ def parse(text: str) -> exp.Expression:
 
 def columns_of(text: str) -> set[str]:
     """Columns that an expression reads, without its {placeholders}. Raises as `parse` does."""
-    return {c.name for c in parse(text).find_all(exp.Column) if not c.name.startswith("policy__")}
+    return {_name(c) for c in parse(text).find_all(exp.Column) if not c.name.startswith("policy__")}
+
+
+def _name(column: exp.Column) -> str:
+    """As PostgreSQL reads it: in lower case unless it stands in quotes."""
+    return column.name if column.this.quoted else column.name.lower()
 
 
 def fault(text: str, columns: Iterable[str], *, of_members: bool = False) -> str | None:
@@ -131,13 +136,21 @@ def fault(text: str, columns: Iterable[str], *, of_members: bool = False) -> str
                 return f"'{node.sql(dialect='postgres')}': columns have no table before them"
             if node.name.startswith("policy__"):
                 continue
-            if node.name not in known:
+            if _name(node) not in known:
                 return f"unknown column '{node.name}'{nearest(node.name, known)}"
-            if of_members and not node.find_ancestor(*_AGGREGATES):
+            if of_members and not node.find_ancestor(*_AGGREGATES, exp.Filter):
                 return f"'{node.name}' is a member's own: say which members count, as in max({node.name})"
     if of_members and not expression.find(*_AGGREGATES):
         return "must add up the members, as in count(*) or max(age_years)"
     return None
+
+
+def columns_of(text: str) -> set[str]:
+    """Names of the columns that an expression reads; an empty text reads none."""
+    if not text:
+        return set()
+    names = {column.name for column in parse(text).find_all(exp.Column)}
+    return {name for name in names if not name.startswith("policy__")}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import jinja2
@@ -55,6 +56,18 @@ def _model_file(name: str) -> Path:
     return next((_PROJECT / "models").rglob(f"{name}.sql"))
 
 
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined, autoescape=False
+    )
+
+
+@cache
+def _compiled(text: str) -> CodeType:
+    """Compiling the macros takes most of a second, and does not depend on the variables."""
+    return _environment().compile(text)
+
+
 class Renderer:
     """Macros and models of the dbt project with one set of variables.
 
@@ -62,7 +75,7 @@ class Renderer:
         variables: dbt's variables: at least `cycle` (YYYY-MM) and `policy` (`Policy.as_vars()`); `currency_decimals`
             where amounts are rounded.
         relations: name of a table or query by model, for `ref`; a model not named here is `schema.model`, as dbt names
-            it. `schemas` is that schema by model folder.
+            it.
 
     A macro's own errors (no number in force on the day) are SijillError.
     """
@@ -74,9 +87,7 @@ class Renderer:
     ) -> None:
         self._variables = dict(variables)
         self._relations = dict(relations or {})
-        self._environment = jinja2.Environment(
-            extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined, autoescape=False
-        )
+        self._environment = _environment()
         self._environment.globals.update(
             {
                 "var": self._variable,
@@ -86,6 +97,7 @@ class Renderer:
                 "exceptions": _Exceptions,
                 "config": lambda **_: "",
                 "ref": self._relation,
+                "source": lambda schema, table: self._relations.get(table) or f"{schema}.{table}",
                 "is_incremental": lambda: False,
                 "model": {"config": {"materialized": "table"}},
                 "this": "",
@@ -95,7 +107,7 @@ class Renderer:
         for _, name in _MACRO.findall(_macro_text()):
             self._environment.globals[name.removeprefix(_PREFIX)] = _callable(macros, name)
         # Only now: a template's macros see the globals that stood when it was loaded.
-        module = self._environment.from_string(_macro_text()).module
+        module = self._template(_macro_text()).module
         macros.update({name: getattr(module, name) for _, name in _MACRO.findall(_macro_text())})
 
     def macro(self, name: str, *arguments: Any, **named: Any) -> Any:
@@ -109,7 +121,10 @@ class Renderer:
 
     def text(self, template: str) -> str:
         """A template that may use every macro of the project."""
-        return self._environment.from_string(template).render().strip()
+        return self._template(template).render().strip()
+
+    def _template(self, text: str) -> jinja2.Template:
+        return jinja2.Template.from_code(self._environment, _compiled(text), self._environment.globals)
 
     def _variable(self, name: str, default: Any = None) -> Any:
         return self._variables.get(name, default)

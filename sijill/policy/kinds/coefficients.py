@@ -1,8 +1,8 @@
 """`coefficients.csv`: the terms of a proxy means test, which predicts the logarithm of spending.
 
 A term is `coefficient` times the indicator (a boolean counts 1 or 0), times its `transform`, or times 1 where
-`condition` holds. The indicator `constant` is the intercept. `stratum` names the value of the card's stratum that the term is for;
-empty is for all.
+`condition` holds. The indicator `constant` is the intercept. `stratum` names the value of the card's stratum that the
+term is for; empty is for all.
 """
 
 from __future__ import annotations

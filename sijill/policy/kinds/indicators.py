@@ -1,7 +1,7 @@
 """`indicators.csv`: facts that a scorecard reads, as SQL.
 
-`of` says whose columns the expression reads: `household` (the default), or `members`, whose expression makes one
-value of a household's people, such as `count(*) filter (where age_years < 5)`. A null takes `default`, or stays unknown.
+`of` says whose columns the expression reads: `household` (the default), or `members`, whose expression makes one value
+of a household's people, such as `count(*) filter (where age_years < 5)`. A null takes `default`, or stays unknown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ def _check(checks: Checks, row: Row) -> None:
         checks.problem(row, f"indicator '{row.values['indicator']}': that word is taken, or holds a dot")
     checks.one_of(row, "type", SAFE_TYPES)
     checks.one_of(row, "of", ("household", "members"))
-    if row.values["of"] == "members":
+    if row.values["of"] == "members" and checks.files is not None and not checks.files.members:
+        checks.problem(
+            row, f"{row.values['indicator']} is made of members, and no members' file is given (--members)"
+        )
+    elif row.values["of"] == "members":
         checks.sql(row, "expression", checks.member_columns, checks.whole_parameters, of_members=True)
     else:
         checks.sql(row, "expression", checks.household_columns, checks.whole_parameters)

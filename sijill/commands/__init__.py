@@ -1,0 +1,1 @@
+"""Groups of `sijill` commands, one package or module each."""
