@@ -198,14 +198,17 @@ class Writer:
     def national_number(self, known: Bools | None = None) -> pa.Array:
         """The number's digits, null where missing or not `known`; wrong ones are as long as a right one."""
         true = self.world.people.national_number
-        width = self.world.settings.world.national_number.digits
+        form = self.world.settings.world.national_number
+        width = form.digits
+        # The century of a dated number is never mistaken: offices refuse what does not begin with it.
+        free = width - 1 if form.scheme != "dated" else width - 2
         n = len(self.people)
         missing = self.hit("national_number_missing", eligible=known)
         if known is not None:
             missing |= ~known
         wrong = self.hit("national_number_wrong", eligible=~missing)
         number = true[self.people]
-        kind, place = self.rng.integers(0, 4, n), self.rng.integers(0, width - 1, n)
+        kind, place = self.rng.integers(0, 4, n), self.rng.integers(0, free, n)
         unit = 10**place
         digit = (number // unit) % 10
         other = (digit + self.rng.integers(1, 10, n)) % 10
