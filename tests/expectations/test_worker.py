@@ -1,4 +1,4 @@
-"""The process that evaluates gates lives and dies with its run."""
+"""The process that evaluates gates answers as this one would, and ends with its run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
+
+from expectations.worker import Worker
+from sijill.errors import SijillError
+from sijill.installation import Installation
+from warehouse import Warehouse
 
 ROOT = Path(__file__).parents[2]
 RUN = """
@@ -42,3 +48,17 @@ def _until(condition):  # type: ignore[no-untyped-def]
     while not (found := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
+
+
+@pytest.mark.postgres
+def test_an_error_of_a_gate_reaches_the_run_and_a_dead_worker_is_said(
+    warehouse: Warehouse, installation: Installation
+) -> None:
+    worker = Worker()
+    with pytest.raises(SijillError, match="nonsense"):
+        worker.run_stage(warehouse, installation, "nonsense", "2026-11", None)
+    for process in psutil.Process().children():
+        if process.name().startswith("python") and "spawn_main" in " ".join(process.cmdline()):
+            process.kill()
+    with pytest.raises(SijillError, match="has died"):
+        worker.run_stage(warehouse, installation, "landing", "2026-11", None)
