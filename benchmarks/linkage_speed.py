@@ -1,6 +1,6 @@
 """How fast linkage is: a survey against a population register of any size, beside raw Splink.
 
-    python benchmarks/linkage_speed.py --survey 100000 --register 300000
+    python -m benchmarks.linkage_speed --survey 100000 --register 300000
 
 writes a section of `benchmarks/linkage_speed.md`. Three measurements, each in a process of its own:
 
@@ -325,7 +325,7 @@ def main() -> None:
     """Measure one size and add it to the report."""
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").split("\n")[0],
-        epilog="Example: linkage_speed.py --survey 100000 --register 300000",
+        epilog="Example: python -m benchmarks.linkage_speed --survey 100000 --register 300000",
     )
     parser.add_argument("--survey", type=int, default=100_000, help="surveyed persons")
     parser.add_argument("--register", type=int, default=300_000, help="people of the population register")
@@ -344,9 +344,9 @@ def main() -> None:
         found = {}
         for step in ("land", "stage", "ours", "raw"):
             print(f"{step} ...", file=sys.stderr, flush=True)
-            command = [sys.executable, __file__, "--step", step, "--home", str(home), "--survey", str(asked.survey),
+            command = [sys.executable, "-m", "benchmarks.linkage_speed", "--step", step, "--home", str(home), "--survey", str(asked.survey),
                        "--register", str(asked.register)]  # fmt: skip
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=COUNTRY.parents[1])
             found[step] = json.loads(done.stdout.strip().splitlines()[-1])
             print(json.dumps(found[step]), file=sys.stderr, flush=True)
     section = _section(asked.survey, asked.register, found)
