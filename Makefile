@@ -15,7 +15,7 @@ SEED ?= 1
 CYCLE ?=
 WORKERS ?= 2
 
-.PHONY: help setup run ui test lint format lock stop clean bench-policy
+.PHONY: help setup run ui test lint format lock stop clean bench-policy bench-linkage-speed
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,11 @@ lock: $(STAMP)  ## renew the locks from pyproject.toml
 	    --no-header --no-annotate --python-version 3.11 - --output-file requirements-bootstrap.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
 	    --constraint requirements-bootstrap.lock --python-version 3.11 --extra dev pyproject.toml --output-file requirements.lock
+
+SURVEY ?= 1000000
+REGISTER ?= 3000000
+bench-linkage-speed: $(STAMP)  ## linkage beside raw Splink, wall and memory (SURVEY=1000000 REGISTER=3000000)
+	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.linkage_speed --survey "$(SURVEY)" --register "$(REGISTER)"
 
 bench-policy: $(STAMP)  ## scores, decisions and entitlements against the same written by hand (HOUSEHOLDS=900000)
 	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.policy --households "$(HOUSEHOLDS)"
