@@ -36,7 +36,7 @@ LEAST_WEIGHT = 0.0
 
 def prior(profile: Profile, n_spine: int) -> float:
     """Probability that two unlinked records at random are one person: as if one of `n_spine` were it."""
-    odds = 2.0**profile.intercept / n_spine
+    odds: float = 2.0**profile.intercept / n_spine
     return min(0.5, odds / (1 + odds))
 
 

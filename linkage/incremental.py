@@ -48,7 +48,8 @@ class Changes:
     @property
     def share(self) -> float:
         """Share of records that changed or went."""
-        return (self.changed.num_rows + self.withdrawn.num_rows) / max(1, self.total)
+        n: int = self.changed.num_rows + self.withdrawn.num_rows
+        return n / max(1, self.total)
 
 
 def row_hash(columns: Collection[str]) -> str:
