@@ -15,7 +15,7 @@ SEED ?= 1
 CYCLE ?=
 WORKERS ?= 2
 
-.PHONY: help setup run ui test lint format lock stop clean
+.PHONY: help setup run ui test lint format lock stop clean bench-linkage
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ lock: $(STAMP)  ## renew the locks from pyproject.toml
 
 stop: $(STAMP)  ## stop the embedded PostgreSQL
 	@$(BIN)/sijill stop
+
+bench-linkage: $(STAMP)  ## accuracy of linkage on public and simulated sets (DATA=folder with linkage/ and pseudopeople/)
+	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.linkage $(if $(DATA),--data "$(DATA)") --households "$(if $(filter command line,$(origin HOUSEHOLDS)),$(HOUSEHOLDS),20000)"
 
 clean:  ## remove the virtual environment and all data (asks first)
 	@read -p "Remove .venv and the data folder .sijill? [y/N] " answer && [ "$$answer" = y ]
