@@ -151,9 +151,8 @@ def _empty_landing(warehouse: Warehouse) -> None:
     for entity, content in canonical["entities"].items():
         columns = {**(canonical["identity"] if content.get("identity") else {}), **content["columns"]}
         typed = ", ".join(f"{name} {column['type']}" for name, column in columns.items())
-        warehouse.execute(
-            f"create table if not exists landing.canonical_{entity} (source text, source_key text, {typed})"
-        )
+        warehouse.execute(f"drop table if exists landing.canonical_{entity} cascade")
+        warehouse.execute(f"create table landing.canonical_{entity} (source text, source_key text, {typed})")
 
 
 def _by_hand(warehouse: Warehouse) -> dict[str, dict[str, float]]:

@@ -197,6 +197,7 @@ cross join lateral (
     ('free_care_amg1', d.status = 'poor')
     , ('reduced_tariff_amg2', d.status = 'limited_income')
     , ('employment_priority', d.status in ('poor', 'limited_income'))
+    , ('social_housing_priority', d.status in ('poor', 'limited_income'))
 ) as r (right_code, is_given)
 where r.is_given
 union all
@@ -231,4 +232,4 @@ create table by_hand.member_fact as
 select m.*
 from registry.member_evidence as m
 inner join by_hand.decision as d on m.household_id = d.household_id
-where d.status = 'poor';
+where d.status in ('poor', 'limited_income');
