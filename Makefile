@@ -57,7 +57,7 @@ bench-linkage-speed: $(STAMP)  ## linkage beside raw Splink, wall and memory (SU
 	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.linkage_speed --survey "$(SURVEY)" --register "$(REGISTER)"
 
 bench-policy: $(STAMP)  ## scores, decisions and entitlements against the same written by hand (HOUSEHOLDS=900000)
-	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.policy --households "$(HOUSEHOLDS)"
+	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.policy --households "$(if $(filter command line environment,$(origin HOUSEHOLDS)),$(HOUSEHOLDS),100000)"
 
 stop: $(STAMP)  ## stop the embedded PostgreSQL
 	@$(BIN)/sijill stop
