@@ -9,6 +9,8 @@ import threading
 import warnings
 from typing import Any
 
+import pyarrow as pa
+
 from linkage.model import Profile, affordable_rules, settings
 from linkage.people import People
 from linkage.standardise import NAME_PARTS
@@ -22,8 +24,8 @@ def prepare() -> None:
     threading.Thread(target=lambda: importlib.import_module("splink"), daemon=True).start()
 
 
-def linker(people: People, left: str, configuration: dict[str, Any]) -> Any:
-    """A Splink linker of `left` against the spine, with our term frequencies registered."""
+def linker(people: People, left: str, configuration: dict[str, Any], right: str = "spine") -> Any:
+    """A Splink linker of `left` against the spine, or rows of it, with our term frequencies registered."""
     # Splink takes half a second to import, which reading a country or a report need not pay
     from splink import DuckDBAPI, Linker
 
@@ -34,7 +36,7 @@ def linker(people: People, left: str, configuration: dict[str, Any]) -> Any:
         made = Linker(
             [
                 api.register(left, dataset_display_name="a_source"),
-                api.register("spine", dataset_display_name="b_spine"),
+                api.register(right, dataset_display_name="b_spine"),
             ],
             configuration,
             log_level="ERROR",
@@ -72,5 +74,11 @@ def predict(people: People, name: str, profile: Profile, table: str, *, with_lev
         f"create or replace temp table {table} as select record_id_l as record_id, record_id_r as spine_id,"
         f" match_weight{levels} from {edges.physical_name}"
     )
+    blocked = pa.table(
+        {"place": range(len(rules)), "rule": [rule.sql for rule in rules], "pairs": list(rules.values())}
+    )
+    connection.register("blocked", blocked)
+    connection.execute(f"create or replace temp table blocking_{name} as select * from blocked")
+    connection.unregister("blocked")
     edges.drop_table_from_database_and_remove_from_cache()
     return sum(rules.values())

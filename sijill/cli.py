@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sijill import __version__
+from sijill.commands.train import train
 from sijill.country import DEFAULT_COUNTRY, Country
 from sijill.cycle import current_cycle, parse_cycle
 from sijill.errors import SijillError
@@ -266,6 +267,9 @@ def simulate(
     out.print(f"Files: {out_folder}\nTruth, for evaluation only: {place}", highlight=False)
 
 
+app.command()(train)
+
+
 # -- looking ----------------------------------------------------------------------------------------------
 
 
@@ -286,7 +290,7 @@ def sql(
     """
     import sqlalchemy as sa
 
-    with _opened(_known(country)) as warehouse, warehouse.engine.connect() as connection:
+    with _opened(known_installation(country)) as warehouse, warehouse.engine.connect() as connection:
         connection.execute(sa.text("set default_transaction_read_only = on"))
         connection.commit()
         try:
@@ -351,7 +355,7 @@ def ui(
 
         sijill ui --port 3001
     """
-    installation = _known(country)
+    installation = known_installation(country)
     with _opened(installation):
         pass
     from orchestration.environment import activate, free_port
@@ -397,7 +401,7 @@ def _embedded() -> bool:
     return not os.environ.get("SIJILL_DATABASE_URL")
 
 
-def _known(country: str | None) -> Installation:
+def known_installation(country: str | None) -> Installation:
     """The installation a command means: of the country given, else the one that ran last."""
     last = Installation.last()
     if country is None:
