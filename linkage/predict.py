@@ -7,13 +7,15 @@ import importlib
 import logging
 import threading
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from linkage.model import Profile, affordable_rules, settings
 from linkage.people import People
 from linkage.standardise import NAME_PARTS
+
+Engine = Literal["duckdb", "spark"]
 
 # Least weight of a pair that is kept: below it, a pair adds less than a thousandth to a record's odds
 _LEAST_WEIGHT = -10.0
@@ -49,12 +51,20 @@ def linker(people: People, left: str, configuration: dict[str, Any], right: str 
     return made
 
 
-def predict(people: People, name: str, profile: Profile, table: str, *, with_levels: bool = False) -> int:
+def predict(
+    people: People,
+    name: str,
+    profile: Profile,
+    table: str,
+    *,
+    with_levels: bool = False,
+    engine: Engine = "duckdb",
+) -> int:
     """Score the pairs of a profile's people and the spine that blocking brings together; the number compared.
 
     Creates `table` (record_id, spine_id, match_weight); the weight holds the prior for a register of
     this size. `with_levels` adds `gamma_<comparison>`: the level of agreement, 0 for none, -1 for no
-    evidence.
+    evidence. `engine` says where Splink weighs: in the same process, or on Spark (`linkage.spark`).
     """
     connection = people.connection
     left = f"people_{name}"
@@ -68,17 +78,22 @@ def predict(people: People, name: str, profile: Profile, table: str, *, with_lev
     configuration["probability_two_random_records_match"] = min(0.5, profile.match_rate / people.n_spine)
     configuration["retain_intermediate_calculation_columns"] = with_levels
     configuration["retain_matching_columns"] = with_levels
-    levels = "".join(f", gamma_{c['output_column_name']}" for c in profile.comparisons) if with_levels else ""
-    edges = linker(people, left, configuration).inference.predict(threshold_match_weight=_LEAST_WEIGHT)
-    connection.execute(
-        f"create or replace temp table {table} as select record_id_l as record_id, record_id_r as spine_id,"
-        f" match_weight{levels} from {edges.physical_name}"
-    )
+    columns = ["record_id_l as record_id", "record_id_r as spine_id", "match_weight"]
+    columns += [f"gamma_{c['output_column_name']}" for c in profile.comparisons] if with_levels else []
+    if engine == "spark":
+        from linkage import spark
+
+        spark.predict(people, left, configuration, table, columns, least_weight=_LEAST_WEIGHT)
+    else:
+        edges = linker(people, left, configuration).inference.predict(threshold_match_weight=_LEAST_WEIGHT)
+        connection.execute(
+            f"create or replace temp table {table} as select {', '.join(columns)} from {edges.physical_name}"
+        )
+        edges.drop_table_from_database_and_remove_from_cache()
     blocked = pa.table(
         {"place": range(len(rules)), "rule": [rule.sql for rule in rules], "pairs": list(rules.values())}
     )
     connection.register("blocked", blocked)
     connection.execute(f"create or replace temp table blocking_{name} as select * from blocked")
     connection.unregister("blocked")
-    edges.drop_table_from_database_and_remove_from_cache()
     return sum(rules.values())
