@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
+from linkage import duplicates, review
 from linkage import people as people_module
 from linkage.ledger import LedgerChanges, record
 from linkage.model import LinkageError, Model, latest
@@ -16,15 +19,20 @@ from linkage.people import People
 from linkage.predict import predict, prepare
 from linkage.resolve import best_pairs, resolve
 from linkage.standardise import IDENTITY_COLUMNS
+from sijill.country import Country
 from sijill.installation import Installation
-from warehouse import Warehouse
+from warehouse import Transaction, Warehouse
 
 RECORDS = "landing.canonical_person_record"
 
 
 @dataclass(frozen=True)
 class SourceLinkage:
-    """How the records of one source were banded."""
+    """How the records of one source were banded.
+
+    Attributes:
+        duplicates: records of a person of whom the source holds another record.
+    """
 
     source: str
     profile: str
@@ -32,6 +40,7 @@ class SourceLinkage:
     linked: int
     review: int
     none: int
+    duplicates: int = 0
 
     @property
     def link_share(self) -> float:
@@ -45,12 +54,16 @@ class LinkageSummary:
 
     Attributes:
         spine_records: people of the population register.
-        provisional: surveyed people with an identifier of their own, not found in the register.
+        provisional: people with an identifier of their own, not found in the register.
         sources: every other source, by name.
         comparisons: pairs compared.
+        doubtful: pairs that wait for a clerk.
+        rulings: pairs that clerks decided, obeyed by this run.
         changes: events added to the ledger.
         model: file that weighed the pairs.
         was_trained: whether this run had to train it first, for want of one.
+        relinked: records linked again; all, but in an incremental run.
+        is_incremental: whether only what changed was linked again.
         seconds: wall time by step.
     """
 
@@ -58,10 +71,14 @@ class LinkageSummary:
     provisional: int
     sources: tuple[SourceLinkage, ...]
     comparisons: int
+    doubtful: int
+    rulings: int
     changes: LedgerChanges
     model: Path
     model_sha256: str
     was_trained: bool
+    relinked: int
+    is_incremental: bool
     seconds: dict[str, float]
 
     @property
@@ -84,12 +101,20 @@ class LinkageSummary:
         """Of them, linked to nobody."""
         return sum(source.none for source in self.sources)
 
+    @property
+    def duplicates(self) -> int:
+        """Of them, further records of a person of whom their source holds another."""
+        return sum(source.duplicates for source in self.sources)
+
 
 def link(
     warehouse: Warehouse,
     installation: Installation,
     cycle: str,
     progress: Callable[[str], None] | None = None,
+    *,
+    run_id: str | None = None,
+    single_sources: Collection[str] | None = None,
 ) -> LinkageSummary:
     """Link every landed person record to the population register, and keep the ledger.
 
@@ -101,12 +126,16 @@ def link(
         installation: whose country names the spine and the surveys, and whose work folder is for spilling.
         cycle: `YYYY-MM`, for the ledger's events.
         progress: told what is being done.
+        run_id: for the ledger's events; by default a new one.
+        single_sources: sources that hold each person once; by default, what the contracts say.
 
     Raises:
         LinkageError: an empty spine, repeated keys, or a model file that cannot be used.
     """
     say = progress or (lambda _: None)
     country = installation.country
+    run = run_id or str(uuid.uuid4())
+    singles = sources_without_duplicates(country) if single_sources is None else single_sources
     clock = _Clock()
 
     say("reading and standardising names")
@@ -126,40 +155,107 @@ def link(
         for name in people.profiles:
             say(f"comparing people {name.replace('_', ' ')}")
             comparisons += predict(people, name, model.profiles[name], f"pair_{name}")
-            tables.append(f"select * from pair_{name}")
+            tables.append(f"select record_id, spine_id, match_weight from pair_{name}")
         none = "select 0::bigint as record_id, 0::bigint as spine_id, 0::double as match_weight where false"
         connection.execute(f"create or replace temp view pair as {' union all '.join([none, *tables])}")
         clock.lap("predict")
 
+        n_rulings, last_adjudication = review.load_rulings(connection, warehouse)
         best_pairs(connection, "pair", "best")
-        resolve(connection, "best", _thresholds(people, model), "resolved")
+        thresholds = _thresholds(people, model)
+        resolve(
+            connection,
+            "best",
+            thresholds,
+            "resolved",
+            pairs="pair",
+            single_sources=singles,
+            rulings=True,
+        )
         clock.lap("resolve")
 
+        say("bringing together the records that link to nobody")
+        profiles = {name: model.profiles[name] for name in people.profiles}
+        loose = duplicates.select_loose(people, profiles, "resolved", country.surveys)
+        rules = {name: duplicates.twin_rules(people, name, f"loose_{name}") for name in loose}
+        duplicates.score_twins(people, profiles, loose, rules)
+        duplicates.group_loose(connection, "twin", singles)
+        clock.lap("duplicates")
+
+        review.find_doubtful(people, thresholds, country.surveys, "resolved", country.spine)
+        priors = {name: min(0.5, p.match_rate / people.n_spine) for name, p in profiles.items()}
+        doubtful = plain_text(review.weigh(people, profiles, priors))
+        clock.lap("review")
+
         say("recording identifiers")
-        resolved = connection.table("resolved").to_arrow_table()
+        resolved = plain_text(connection.sql(_OUTCOME).to_arrow_table())
         sources = _by_source(people)
+
+        def also(transaction: Transaction) -> None:
+            review.write(transaction, doubtful, cycle=cycle, run_id=run)
+            _log(transaction, run, cycle, model.sha256, resolved.num_rows, last_adjudication)
+
         changes = record(
             warehouse,
-            _large_text(resolved),
+            resolved,
             spine=country.spine,
-            surveys=country.surveys,
             cycle=cycle,
             model_sha256=model.sha256,
+            run_id=run,
+            also=also,
         )
         clock.lap("ledger")
     finally:
         connection.close()
-    provisional = warehouse.scalar("select count(*) from identity.person_crosswalk where is_provisional")
+    provisional = warehouse.scalar(
+        "select count(distinct social_id) from identity.person_crosswalk where is_provisional"
+    )
     return LinkageSummary(
         spine_records=people.n_spine,
         provisional=int(provisional or 0),
         sources=sources,
         comparisons=comparisons,
+        doubtful=doubtful.num_rows,
+        rulings=n_rulings,
         changes=changes,
         model=model.path,
         model_sha256=model.sha256,
         was_trained=was_trained,
+        relinked=resolved.num_rows,
+        is_incremental=False,
         seconds=clock.seconds,
+    )
+
+
+_OUTCOME = """select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band,
+    p.person, r.reason
+from resolved as r left join person_of as p using (source, source_key)"""
+
+
+def sources_without_duplicates(country: Country) -> tuple[str, ...]:
+    """Sources that hold each person once, by their contracts; none where the country has no contracts."""
+    from intake import load_contracts
+
+    if not country.sources_folder.is_dir():
+        return ()
+    return tuple(
+        table.name
+        for contract in load_contracts(country)
+        for table in contract.tables
+        if table.holds_each_person_once
+    )
+
+
+def _log(
+    transaction: Transaction, run: str, cycle: str, model: str, n_records: int, last_adjudication: int
+) -> None:
+    def text(value: str) -> str:
+        return "'" + value.replace("'", "''") + "'"
+
+    transaction.execute(
+        "insert into identity.linkage_run (run_id, cycle, model_sha256, is_incremental, n_records,"
+        f" last_adjudication_id) values ({text(run)}, {text(cycle)}, {text(model)}, false, {n_records},"
+        f" {last_adjudication})"
     )
 
 
@@ -217,15 +313,20 @@ def _model(people: People, installation: Installation, say: Callable[[str], None
 
 def _by_source(people: People) -> tuple[SourceLinkage, ...]:
     rows = people.connection.execute(
-        """select r.source, any_value(p.profile), count(*), count(*) filter (where band = 'link'),
-            count(*) filter (where band = 'review'), count(*) filter (where band = 'none')
-        from resolved as r join source_profile as p using (source)
-        where p.profile <> 'spine' group by r.source order by r.source"""
+        """with person as (
+            select r.source, r.band, case when r.band = 'link' then 'r' || r.spine_key else 'p' || p.person end as person
+            from resolved as r left join person_of as p using (source, source_key) where r.band <> 'spine'
+        )
+        select r.source, any_value(s.profile), count(*), count(*) filter (where band = 'link'),
+            count(*) filter (where band = 'review'), count(*) filter (where band = 'none'),
+            count(person) - count(distinct person)
+        from person as r join source_profile as s using (source)
+        group by r.source order by r.source"""
     ).fetchall()
     return tuple(SourceLinkage(*row) for row in rows)
 
 
-def _large_text(table: pa.Table) -> pa.Table:
+def plain_text(table: pa.Table) -> pa.Table:
     """The table with plain strings: the database driver takes no string views."""
     fields = [
         pa.field(field.name, pa.string() if pa.types.is_string_view(field.type) else field.type)

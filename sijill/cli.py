@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sijill import __version__
+from sijill.commands import review
 from sijill.commands.train import train
 from sijill.country import DEFAULT_COUNTRY, Country
 from sijill.cycle import current_cycle, parse_cycle
@@ -37,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+app.add_typer(review.app)
 out = Console()
 err = Console(stderr=True)
 
@@ -414,6 +416,9 @@ def known_installation(country: str | None) -> Installation:
     if worlds and not (home() / own.name / "dagster").exists():
         return Installation(chosen, worlds[-1].parent.name, home())
     return own
+
+
+known_installation = _known
 
 
 @contextmanager
