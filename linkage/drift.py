@@ -137,6 +137,12 @@ def baseline(people: People, profiles: Mapping[str, Profile], resolved: str = "r
     }
 
 
+def baseline_of(model: Path) -> dict[str, Any] | None:
+    """The baseline in a model file; None for one that was written without."""
+    known: dict[str, Any] | None = json.loads(model.read_text(encoding="utf-8")).get("baseline")
+    return known
+
+
 def measure(
     people: People,
     profiles: Mapping[str, Profile],

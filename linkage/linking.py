@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from linkage import duplicates, review
+from linkage import duplicates, pages, review
 from linkage import people as people_module
 from linkage.ledger import LedgerChanges, record
 from linkage.model import LinkageError, Model, latest
@@ -65,6 +65,7 @@ class LinkageSummary:
         relinked: records linked again; all, but in an incremental run.
         is_incremental: whether only what changed was linked again.
         seconds: wall time by step.
+        page: the run's report in pictures; None where it could not be made.
     """
 
     spine_records: int
@@ -80,6 +81,7 @@ class LinkageSummary:
     relinked: int
     is_incremental: bool
     seconds: dict[str, float]
+    page: Path | None = None
 
     @property
     def records(self) -> int:
@@ -195,15 +197,16 @@ def link(
             review.write(transaction, doubtful, cycle=cycle, run_id=run)
             _log(transaction, run, cycle, model.sha256, resolved.num_rows, last_adjudication)
 
-        changes = record(
-            warehouse,
-            resolved,
-            spine=country.spine,
-            cycle=cycle,
-            model_sha256=model.sha256,
-            run_id=run,
-            also=also,
-        )
+        with pages.made_beside(people, model, installation, cycle) as inspection:
+            changes = record(
+                warehouse,
+                resolved,
+                spine=country.spine,
+                cycle=cycle,
+                model_sha256=model.sha256,
+                run_id=run,
+                also=also,
+            )
         clock.lap("ledger")
     finally:
         connection.close()
@@ -224,6 +227,7 @@ def link(
         relinked=resolved.num_rows,
         is_incremental=False,
         seconds=clock.seconds,
+        page=inspection.page,
     )
 
 

@@ -292,7 +292,7 @@ def sql(
     """
     import sqlalchemy as sa
 
-    with _opened(known_installation(country)) as warehouse, warehouse.engine.connect() as connection:
+    with _opened(_known(country)) as warehouse, warehouse.engine.connect() as connection:
         connection.execute(sa.text("set default_transaction_read_only = on"))
         connection.commit()
         try:
@@ -357,7 +357,7 @@ def ui(
 
         sijill ui --port 3001
     """
-    installation = known_installation(country)
+    installation = _known(country)
     with _opened(installation):
         pass
     from orchestration.environment import activate, free_port
@@ -403,7 +403,7 @@ def _embedded() -> bool:
     return not os.environ.get("SIJILL_DATABASE_URL")
 
 
-def known_installation(country: str | None) -> Installation:
+def _known(country: str | None) -> Installation:
     """The installation a command means: of the country given, else the one that ran last."""
     last = Installation.last()
     if country is None:

@@ -29,7 +29,9 @@ CountryOption = Annotated[
 ]
 ClerkOption = Annotated[
     str | None,
-    typer.Option("--clerk", help="Who decides: pairs this clerk has decided are left out.", show_default=False),
+    typer.Option(
+        "--clerk", help="Who decides: pairs this clerk has decided are left out.", show_default=False
+    ),
 ]
 
 
@@ -44,7 +46,8 @@ def export(
     file: Annotated[Path, typer.Option("--out", help="Excel workbook to write.")],
     clerk: ClerkOption = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most this many pairs, most consequential first.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="At most this many pairs, most consequential first.", show_default=False),
     ] = None,
     second: Annotated[
         bool, typer.Option("--second-opinion", help="Also pairs that one other clerk has decided.")
