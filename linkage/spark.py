@@ -78,12 +78,19 @@ def predict(
         tempfile.mkdtemp(prefix="spark-", dir=os.environ.get("SIJILL_SPARK_FOLDER") or _spill(people))
     )
     try:
-        api = _api(SparkAPI)(spark_session=engine, break_lineage_method="persist")
+        # what memory holds on one machine is written down where there are many
+        kept = "persist" if engine.sparkContext.master.startswith("local") else "parquet"
+        engine.sparkContext.setCheckpointDir(str(folder))
+        api = _api(SparkAPI)(spark_session=engine, break_lineage_method=kept)
 
         def registered(name: str, shown: str | None = None) -> Any:
             file = folder / f"{name}.parquet"
             people.connection.execute(f"copy {name} to '{_quoted(file)}' (format parquet)")
-            return api.register(engine.read.parquet(str(file)), dataset_display_name=shown or name)
+            return api.register(
+                engine.read.parquet(str(file)),
+                table_name=f"{folder.name.replace('-', '_')}_{name}",
+                dataset_display_name=shown or name,
+            )
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
