@@ -30,7 +30,8 @@ higher than between a record and the register."""
 REVIEW_PROBABILITY = 0.5
 """Probability from which two unlinked records, one of them surveyed, are shown to a clerk."""
 
-_LEAST_WEIGHT = 0.0  # of a pair that is kept: a probability of one half, as for review
+LEAST_WEIGHT = 0.0
+"""Least weight of a pair that is kept: a probability of one half, as for review."""
 
 
 def is_dated(profile: Profile) -> bool:
@@ -58,7 +59,8 @@ def select_loose(
     dated = [name for name in people.profiles if is_dated(profiles[name])]
     connection.execute(
         f"""create or replace temp table loose as
-        select source, source_key, household_key, profile, record_id, spine_id, source in ({_list(surveys)}) as is_survey,
+        select source, source_key, household_key, profile, record_id, spine_id,
+            source in ({_list(surveys)}) as is_survey,
             source in ({_list(surveys)}) or (band = 'none' and profile in ({_list(dated)})) as is_person
         from {resolved} where band in ('review', 'none')"""
     )
@@ -77,8 +79,20 @@ def select_loose(
     return found
 
 
+def note_identities(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:
+    """Create `loose_identity` (record_id, is_shared): the identities that are compared."""
+    connection.execute(
+        f"""create or replace temp table loose_identity as
+        select record_id, count(*) > 1 as is_shared from loose where profile in ({_list(names)}) group by record_id"""
+    )
+
+
 def score_twins(
-    people: People, profiles: Mapping[str, Profile], names: Collection[str], rules: Mapping[str, Any]
+    people: People,
+    profiles: Mapping[str, Profile],
+    names: Collection[str],
+    rules: Mapping[str, Any],
+    n_spine: int,
 ) -> None:
     """Create `twin` (left_id, right_id, match_weight): pairs of loose identities, `left_id <= right_id`.
 
@@ -89,6 +103,7 @@ def score_twins(
         profiles: what was learnt.
         names: profiles to compare.
         rules: of blocking, by profile.
+        n_spine: people of the register, whose number is the prior.
     """
     connection = people.connection
     parts = ["select 0::bigint as left_id, 0::bigint as right_id, 0::double as match_weight where false"]
@@ -99,8 +114,8 @@ def score_twins(
             rules[name],
             f"twin_{name}",
             left=f"loose_{name}",
-            prior=1 / people.n_spine,
-            least_weight=_LEAST_WEIGHT,
+            prior=1 / n_spine,
+            least_weight=LEAST_WEIGHT,
         )
         parts.append(f"select * from twin_{name}")
     merge_twins(connection, " union all ".join(parts), "twin")
@@ -116,9 +131,7 @@ def merge_twins(connection: duckdb.DuckDBPyConnection, scored: str, table: str) 
     )
 
 
-def group_loose(
-    connection: duckdb.DuckDBPyConnection, twin: str, single_sources: Collection[str]
-) -> None:
+def group_loose(connection: duckdb.DuckDBPyConnection, twin: str, single_sources: Collection[str]) -> None:
     """Create `person_of` (source, source_key, person) and `doubtful_twin`.
 
     `person` is a label shared by the records of one provisional person, null where they are too little to
@@ -159,7 +172,9 @@ def group_loose(
     must = _array(connection, "select a, b from ruled_edge where decision = 'same'")
     # a record and its identity, then identity to identity, through the first record of each
     first = "(select record_id, min(node) as node from loose_node semi join cohesive using (record_id) group by all)"
-    within = _array(connection, f"select l.node, f.node from loose_node as l join {first} as f using (record_id)")
+    within = _array(
+        connection, f"select l.node, f.node from loose_node as l join {first} as f using (record_id)"
+    )
     between = f"""select a.node, b.node from {{edges}} as t
         join {first} as a on a.record_id = t.left_id join {first} as b on b.record_id = t.right_id"""
 
@@ -283,7 +298,9 @@ def _components(n: int, *edges: np.ndarray) -> np.ndarray:
 
 def _broken(connection: duckdb.DuckDBPyConnection, label: np.ndarray) -> np.ndarray:
     """Labels of the groups that cannot be one person."""
-    connection.register("try_label", pa.table({"node": np.arange(len(label), dtype=np.int64), "label": label}))
+    connection.register(
+        "try_label", pa.table({"node": np.arange(len(label), dtype=np.int64), "label": label})
+    )
     found = connection.execute(
         """with labelled as (select l.*, t.label from loose_node as l join try_label as t using (node))
         select distinct label from labelled where circle is not null

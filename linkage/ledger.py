@@ -43,7 +43,13 @@ class LedgerChanges:
     def total(self) -> int:
         """All events."""
         return (
-            self.assigned + self.linked + self.unlinked + self.merged + self.split + self.retired + self.restored
+            self.assigned
+            + self.linked
+            + self.unlinked
+            + self.merged
+            + self.split
+            + self.retired
+            + self.restored
         )
 
 

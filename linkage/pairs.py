@@ -15,6 +15,10 @@ from linkage.model import BlockingRule, Profile, settings
 from linkage.people import People
 from linkage.standardise import NAME_PARTS
 
+LEAST_WEIGHT = -10.0
+"""Least weight of a pair with the register that is kept, as in `linkage.predict`: below it, a pair adds less
+than a thousandth to a record's odds."""
+
 
 def score(
     people: People,

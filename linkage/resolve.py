@@ -122,7 +122,8 @@ def resolve(
         )
         select * exclude (link_from, review_from, is_second_best),
             case when n_persons = 1 then 'link' when n_persons > 1 then 'review'
-                when probability >= link_from and not is_second_best then 'link' when probability >= review_from then 'review'
+                when probability >= link_from and not is_second_best then 'link'
+                when probability >= review_from then 'review'
                 else 'none' end as band,
             case when n_persons = 1 then 'clerk' when n_persons > 1 then 'contradiction'
                 when probability >= link_from and not is_second_best

@@ -45,8 +45,24 @@ def load_rulings(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) ->
     return table.num_rows, int(last)
 
 
+def load_touched(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, after: int) -> None:
+    """Create `ruling_touched` (source, source_key): records of pairs decided after an adjudication_id."""
+    table = warehouse.read(
+        "select source, source_key from identity.adjudication"
+        f" where adjudication_id > {after} union select other_source, other_key from identity.adjudication"
+        f" where adjudication_id > {after}"
+    )
+    connection.register("touched_table", table)
+    connection.execute("create or replace temp table ruling_touched as select * from touched_table")
+    connection.unregister("touched_table")
+
+
 def find_doubtful(
-    people: People, thresholds: Mapping[str, tuple[float, float]], surveys: list[str], resolved: str, spine: str
+    people: People,
+    thresholds: Mapping[str, tuple[float, float]],
+    surveys: list[str],
+    resolved: str,
+    spine: str,
 ) -> None:
     """Create `doubtful`: the pairs for clerks, with their identities.
 
@@ -167,7 +183,9 @@ def _weighed(
     lookups, frequencies = [], []
     for part in NAME_PARTS:
         for side in ("l", "r"):
-            lookups.append(f"left join tf_{part} as t_{part}_{side} on t_{part}_{side}.{part}_tf = {side}.{part}_tf")
+            lookups.append(
+                f"left join tf_{part} as t_{part}_{side} on t_{part}_{side}.{part}_tf = {side}.{part}_tf"
+            )
             frequencies.append(f"t_{part}_{side}.tf_{part}_tf as tf_{part}_tf_{side}")
     items = []
     for comparison in profile.comparisons:
@@ -216,7 +234,9 @@ def _weight(level: Mapping[str, Any]) -> str:
     return f"({plain} + {factor} * coalesce(log2({u!r} / nullif({frequency}, 0)), 0))"
 
 
-def write(transaction: Transaction, found: pa.Table, *, cycle: str, run_id: str, complete: bool = True) -> None:
+def write(
+    transaction: Transaction, found: pa.Table, *, cycle: str, run_id: str, complete: bool = True
+) -> None:
     """Replace the pairs of `identity.review` with those of `weigh`, with their records as delivered.
 
     Args:

@@ -201,7 +201,9 @@ def _pairs_sheet(book: Any, pairs: Sequence[Mapping[str, Any]], clerk: str | Non
         sheet.write_number(row, 0, number + 1, text)
         for place, side, other in ((1, "record", "other_record"), (2, "other_record", "record")):
             source = pair["source" if side == "record" else "other_source"]
-            _write_record(sheet, (row, place), source, fields, pair[side], pair[other], (plain, differs, text))
+            _write_record(
+                sheet, (row, place), source, fields, pair[side], pair[other], (plain, differs, text)
+            )
         sheet.write_string(row, 3, "\n".join(evidence), text)
         sheet.write_string(row, 4, "\n".join(stake), text)
         sheet.write_blank(row, 5, None, entry)
@@ -254,7 +256,9 @@ def _stake(pair: Mapping[str, Any], currency: str) -> list[str]:
     lines += [reason.get("ar", pair["reason"]), reason.get("fr", "")]
     amount: Decimal | None = pair["amount"]
     if amount is not None:
-        lines.append(f"{said['stake']['amount']['ar']} - {said['stake']['amount']['fr']}: {amount} {currency}".strip())
+        lines.append(
+            f"{said['stake']['amount']['ar']} - {said['stake']['amount']['fr']}: {amount} {currency}".strip()
+        )
     if pair["n_household"]:
         label = said["stake"]["household"]
         lines.append(f"{label['ar']} - {label['fr']}: {pair['n_household']}")
@@ -383,9 +387,14 @@ def import_sheet(warehouse: Warehouse, file: Path) -> Import:
             entries.append(
                 {
                     **{k: pair[k] for k in ("source", "source_key", "other_source", "other_key")},
-                    "review_id": review_id, "decision": decision, "clerk": clerk, "note": row["note"] or None,
-                    "fingerprint": row["fingerprint"] or None, "sha": sha256, "line": line,
-                }  # fmt: skip
+                    "review_id": review_id,
+                    "decision": decision,
+                    "clerk": clerk,
+                    "note": row["note"] or None,
+                    "fingerprint": row["fingerprint"] or None,
+                    "sha": sha256,
+                    "line": line,
+                }
             )
     with warehouse.engine.begin() as connection:
         if entries:
@@ -447,7 +456,9 @@ def _read(file: Path) -> tuple[bytes, list[tuple[int, dict[str, str]]]]:
     if not file.is_file():
         raise LinkageError(f"There is no file {file}.", action="correct the name of the sheet")
     if file.stat().st_size > _MAXIMUM_BYTES:
-        raise LinkageError(f"{file.name} is larger than {_MAXIMUM_BYTES // 10**6} MB.", expected="a clerks' sheet")
+        raise LinkageError(
+            f"{file.name} is larger than {_MAXIMUM_BYTES // 10**6} MB.", expected="a clerks' sheet"
+        )
     content = file.read_bytes()
     not_ours = LinkageError(
         f"{file.name} is not a sheet that `sijill review export` wrote.",
@@ -474,4 +485,3 @@ def _read(file: Path) -> tuple[bytes, list[tuple[int, dict[str, str]]]]:
 def describe(pair: Mapping[str, Any]) -> str:
     """A pair in one line without personal data: its evidence in English words."""
     return "; ".join(evidence_in_words(pair["evidence"], "en"))
-

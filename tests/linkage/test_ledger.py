@@ -8,7 +8,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from stdnum.iso7064 import mod_97_10
 
 from linkage.ledger import LedgerChanges, record
@@ -45,10 +52,15 @@ def table(rows: list[dict[str, object]]) -> pa.Table:
 
     return pa.table(
         {
-            **{name: column(name, pa.string()) for name in ("source", "source_key", "spine_key", "band", "reason")},
+            **{
+                name: column(name, pa.string())
+                for name in ("source", "source_key", "spine_key", "band", "reason")
+            },
             "entity": pa.array(["person"] * len(rows), pa.string()),
             "match_weight": pa.array([9.0 if r["band"] == "link" else None for r in rows], pa.float64()),
-            "match_probability": pa.array([0.99 if r["band"] == "link" else None for r in rows], pa.float64()),
+            "match_probability": pa.array(
+                [0.99 if r["band"] == "link" else None for r in rows], pa.float64()
+            ),
             "person": column("person", pa.int64()),
         }
     )
@@ -66,7 +78,7 @@ def empty(warehouse: Warehouse) -> None:
 
 def held(warehouse: Warehouse) -> dict[tuple[str, str], str | None]:
     """The identifier of each record, by source and key."""
-    rows = warehouse.read("select source, source_key, social_id from identity.person_crosswalk").to_pylist()
+    rows = warehouse.rows("select source, source_key, social_id from identity.person_crosswalk")
     return {(row["source"], row["source_key"]): row["social_id"] for row in rows}
 
 
@@ -113,8 +125,10 @@ def histories(warehouse: Warehouse) -> type[RuleBasedStateMachine]:
                 spine="register",
                 cycle="2026-11",
                 model_sha256="m",
-                withdrawn=pa.table({"source": [g[0] for g in gone], "source_key": [g[1] for g in gone]},
-                                   schema=pa.schema([("source", pa.string()), ("source_key", pa.string())])),
+                withdrawn=pa.table(
+                    {"source": [g[0] for g in gone], "source_key": [g[1] for g in gone]},
+                    schema=pa.schema([("source", pa.string()), ("source_key", pa.string())]),
+                ),
             )
 
         @initialize()
@@ -189,14 +203,14 @@ def histories(warehouse: Warehouse) -> type[RuleBasedStateMachine]:
 
         @invariant()
         def every_identifier_leads_to_the_person_of_its_anchor(self) -> None:
-            rows = warehouse.read(
+            rows = warehouse.rows(
                 """select s.social_id, s.source, s.source_key, identity.resolve(s.social_id) as now,
                     identity.resolve(identity.resolve(s.social_id)) as again, x.social_id as of_anchor,
                     exists (select from identity.person_crosswalk as c
                         where c.social_id = s.social_id) as is_borne
                 from identity.social_id as s
                 left join identity.person_crosswalk as x using (source, source_key)"""
-            ).to_pylist()
+            )
             seen: set[tuple[str, str]] = set()
             for row in rows:
                 assert mod_97_10.is_valid(row["social_id"])
@@ -220,8 +234,8 @@ def test_random_histories_of_mergers_and_splits_keep_every_promise(warehouse: Wa
     run_state_machine_as_test(
         histories(warehouse),
         settings=settings(
-            max_examples=6,
-            stateful_step_count=12,
+            max_examples=5,
+            stateful_step_count=10,
             derandomize=True,
             deadline=None,
             database=None,
@@ -244,7 +258,9 @@ def test_a_group_of_records_has_one_identifier_and_a_split_says_from_whom(wareho
     again = kept(warehouse, world(spine, {("roll", "m"): 1, ("survey", "s"): 1}))
     assert (again.assigned, again.merged) == (0, 1)
     assert held(warehouse) == before
-    assert warehouse.scalar("select identity.resolve(:id)", {"id": after["survey", "s"]}) == before["roll", "m"]
+    assert (
+        warehouse.scalar("select identity.resolve(:id)", {"id": after["survey", "s"]}) == before["roll", "m"]
+    )
 
 
 @pytest.mark.postgres

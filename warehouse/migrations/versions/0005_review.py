@@ -101,14 +101,20 @@ def upgrade() -> None:
         sa.Column("is_incremental", sa.Boolean, nullable=False),
         sa.Column("n_records", sa.BigInteger, nullable=False, comment="Records linked again"),
         sa.Column("state_token", sa.Text, comment="Of the linkage state that this run left beside the data"),
-        sa.Column("last_adjudication_id", sa.BigInteger, nullable=False, comment="Last decision obeyed; 0: none"),
+        sa.Column(
+            "last_adjudication_id", sa.BigInteger, nullable=False, comment="Last decision obeyed; 0: none"
+        ),
         schema="identity",
         comment="Every run of linkage that changed or confirmed the crosswalk. Append-only",
     )
     op.create_table(
         "review",
-        sa.Column("review_id", sa.Text, primary_key=True, comment="Derived from the two keys: the same in every run"),
-        sa.Column("kind", sa.Text, nullable=False, comment="register: with a person of the register; duplicate"),
+        sa.Column(
+            "review_id", sa.Text, primary_key=True, comment="Derived from the two keys: the same in every run"
+        ),
+        sa.Column(
+            "kind", sa.Text, nullable=False, comment="register: with a person of the register; duplicate"
+        ),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("source_key", sa.Text, nullable=False),
         sa.Column("other_source", sa.Text, nullable=False),
@@ -119,7 +125,9 @@ def upgrade() -> None:
         sa.Column("evidence", JSONB, nullable=False, comment="[{field, level, weight}], weight in bits"),
         sa.Column("record", JSONB, nullable=False, comment="Identity columns as delivered: for clerks only"),
         sa.Column("other_record", JSONB, nullable=False),
-        sa.Column("fingerprint", sa.Text, nullable=False, comment="Of both records: a decision is about these"),
+        sa.Column(
+            "fingerprint", sa.Text, nullable=False, comment="Of both records: a decision is about these"
+        ),
         sa.Column("n_household", sa.Integer, comment="People of the household at stake"),
         sa.Column("cycle", sa.Text, nullable=False),
         sa.Column("run_id", sa.Text, nullable=False),
