@@ -6,7 +6,7 @@ counts, weights and names of fields; nothing in it describes a person.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Chart = dict[str, Any]
@@ -25,7 +25,7 @@ _CONFIG = {
 WIDTH = 760
 
 
-def _chart(values: Sequence[dict[str, Any]], height: int | dict[str, int], **spec: Any) -> Chart:
+def _chart(values: Sequence[Mapping[str, Any]], height: int | dict[str, int], **spec: Any) -> Chart:
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "config": _CONFIG,
@@ -251,7 +251,7 @@ def unlinkable(rows: Iterable[dict[str, Any]]) -> Chart:
     )
 
 
-def calibration(rows: Iterable[dict[str, Any]]) -> Chart:
+def calibration(rows: Iterable[Mapping[str, Any]]) -> Chart:
     """Stated probability against the observed share of right pairs, with the line on which they are equal.
 
     Args:

@@ -6,14 +6,14 @@ people, and those go to clerks; it is for people to decide when to train again.
 
 Four things are compared, each on a sample that hashing draws, so the same records give the same figures:
 
-    m       levels of agreement among pairs of one person, against the model's m. A pair counts with the
-            probability that it is one: one more step of expectation-maximisation, which for the records
-            the model was trained on gives the model back
-    u       levels among random pairs, against the model's u (levels whose u is set by hand apart)
-    empty   share of a source's records that say nothing on a field, against the training data
-    linked  share of a source's records that are linked, against the training data
+    m       levels of agreement among pairs of one person; a pair counts with the probability that it is one
+    u       levels of agreement among random pairs
+    empty   share of a source's records that say nothing on a field
+    linked  share of a source's records that are linked
 
-The distance of two distributions of levels is the population stability index, sum of (a - b) ln(a / b).
+What they are compared with is the model's baseline: the same figures, by the same code, of the records that
+it was trained on. The distance of two distributions of levels is the population stability index, the sum of
+(a - b) ln(a / b).
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ SHARE_LIMIT = 0.10
 _LEAST = 200  # records, or expected pairs of one person, below which nothing is said
 _SAMPLE = 5_000  # identities of a profile, and records of a source
 _RANDOM_PAIRS = 20_000
+_KINDS: tuple[Literal["m"], Literal["u"]] = ("m", "u")
 _SMOOTHING = 1e-4  # of each share, so that a level seen in one distribution alone has a finite distance
 
 
@@ -54,7 +55,7 @@ class Finding:
         kind: what was compared.
         where: profile, for `m` and `u`; else the source.
         field: comparison; None for `linked`.
-        expected: share in the training data; None for `m` and `u`.
+        expected: share in the baseline; None for `m` and `u`.
         observed: share in this run; None for `m` and `u`.
         distance: population stability index, or difference of shares.
         limit: from which it warns.
@@ -85,7 +86,7 @@ class Finding:
         if self.kind == "empty":
             return f"{place}: {self.observed:.1%} of records say nothing on {what}; {self.expected:.1%} in training"
         among = "pairs of one person" if self.kind == "m" else "random pairs"
-        return f"sources {place}: {what} agrees otherwise among {among} than the model says (index {self.distance:.2f})"
+        return f"sources {place}: {what} agrees otherwise among {among} than in training (index {self.distance:.2f})"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Drift:
     Attributes:
         findings: in a fixed order.
         unknown: sources that the training data did not have.
-        has_baseline: False for a model written without one: shares by source are then not compared.
+        has_baseline: False for a model written without one: nothing is then compared.
     """
 
     findings: tuple[Finding, ...]
@@ -127,13 +128,27 @@ class Drift:
 def baseline(people: People, profiles: Mapping[str, Profile], resolved: str = "resolved") -> dict[str, Any]:
     """How the data looks that a model is trained on, for the model file.
 
+    Args:
+        people: with the tables `pair` and `resolved` of these profiles.
+        profiles: that were learnt.
+        resolved: table of `linkage.resolve`.
+
     Returns:
-        `linked` (source -> share) and `empty` (source -> field -> share).
+        `linked` (source -> share), `empty` (source -> field -> share), `m` and `u` (profile -> field -> share
+        of each level, the highest first).
     """
     shares = _shares(people, profiles, resolved)
+    levels = {name: _levels(people, name, profiles[name], "pair") for name in people.profiles}
     return {
         "linked": {source: linked for source, (_, linked, _) in shares.items()},
         "empty": {source: empty for source, (_, _, empty) in shares.items()},
+        **{
+            kind: {
+                name: {field: of_levels for field, (of_levels, _) in found[kind].items()}
+                for name, found in levels.items()
+            }
+            for kind in _KINDS
+        },
     }
 
 
@@ -148,35 +163,45 @@ def measure(
     profiles: Mapping[str, Profile],
     known: Mapping[str, Any] | None,
     *,
-    pairs: str = "pair_{}",
+    pairs: str = "pair",
     resolved: str = "resolved",
 ) -> Drift:
-    """Compare a run with its model.
+    """Compare a run with its model's baseline.
 
     Args:
         people: of the run, its connection still open.
         profiles: of the model that weighed the pairs.
         known: the model's `baseline`; None for a model without one.
-        pairs: name of a profile's table (record_id, spine_id, match_weight), with `{}` for the profile.
+        pairs: table (record_id, spine_id, match_weight).
         resolved: table of `linkage.resolve`.
     """
+    if not known:
+        return Drift((), (), has_baseline=False)
     findings: list[Finding] = []
     for name in people.profiles:
-        findings += _levels_moved(people, name, profiles[name], pairs.format(name))
+        for kind, fields in _levels(people, name, profiles[name], pairs).items():
+            before = known[kind].get(name, {})
+            findings += [
+                Finding(
+                    kind, name, field, None, None,
+                    round(stability_index(before[field], observed), 6), STABILITY_LIMIT, n,
+                )
+                for field, (observed, n) in fields.items()
+                if len(before.get(field, ())) == len(observed)
+            ]  # fmt: skip
     unknown: list[str] = []
-    if known:
-        for source, (n, linked, empty) in _shares(people, profiles, resolved).items():
-            if source not in known["linked"]:
-                unknown.append(source)
-            elif n >= _LEAST:
-                findings.append(_share("linked", source, None, known["linked"][source], linked, n))
-                before = known["empty"][source]
-                findings += [
-                    _share("empty", source, field, before[field], share, n)
-                    for field, share in empty.items()
-                    if field in before
-                ]
-    return Drift(tuple(findings), tuple(unknown), bool(known))
+    for source, (n, linked, empty) in _shares(people, profiles, resolved).items():
+        if source not in known["linked"]:
+            unknown.append(source)
+        elif n >= _LEAST:
+            findings.append(_share("linked", source, None, known["linked"][source], linked, n))
+            before = known["empty"][source]
+            findings += [
+                _share("empty", source, field, before[field], share, n)
+                for field, share in empty.items()
+                if field in before
+            ]
+    return Drift(tuple(findings), tuple(unknown), has_baseline=True)
 
 
 def _share(kind: Kind, source: str, field: str | None, expected: float, observed: float, n: int) -> Finding:
@@ -231,23 +256,22 @@ def grade(
     )
 
 
-def _levels_moved(people: People, name: str, profile: Profile, pairs: str) -> list[Finding]:
-    """`m` and `u` of every comparison of a profile."""
+def _levels(
+    people: People, name: str, profile: Profile, pairs: str
+) -> dict[Literal["m", "u"], dict[str, tuple[list[float], int]]]:
+    """Shares of the levels of each comparison of a profile, and the pairs that they rest on."""
     connection = people.connection
     left = f"people_{name}"
     stride = max(1, people.rows(left) // _SAMPLE)
     connection.execute(
         f"""create or replace temp table drift_pair as
         select record_id, spine_id, odds / (1 + sum(odds) over (partition by record_id)) as weight
-        from (select record_id, spine_id, pow(2, least(match_weight, 64)) as odds from {pairs}
-            where record_id % {stride} = 0)"""
+        from (select q.record_id, q.spine_id, pow(2, least(q.match_weight, 64)) as odds
+            from {pairs} as q semi join {left} as p on p.record_id = q.record_id
+            where q.record_id % {stride} = 0)"""
     )
     grade(connection, "drift_pair", left, "spine", profile.comparisons, "drift_level")
-    found = _distributions(connection, profile, least=_LEAST)
-    findings = [
-        Finding("m", name, field, None, None, _distance(profile, field, "m", shares), STABILITY_LIMIT, n)
-        for field, (shares, n) in found.items()
-    ]
+    of_one = _distributions(connection, profile, least=_LEAST)
     sampled = [
         f"(select record_id, row_number() over (order by hash(record_id)) as place from {table}"
         f" where record_id % {max(1, people.rows(table) // (2 * _RANDOM_PAIRS))} = 0)"
@@ -259,18 +283,9 @@ def _levels_moved(people: People, name: str, profile: Profile, pairs: str) -> li
         from {sampled[0]} as a join {sampled[1]} as b using (place) where place <= {_RANDOM_PAIRS}"""
     )
     grade(connection, "drift_pair", left, "spine", profile.comparisons, "drift_level")
-    by_hand = {
-        comparison["output_column_name"]
-        for comparison in profile.comparisons
-        if any(level.get("fix_u_probability") for level in comparison["comparison_levels"])
-    }
-    findings += [
-        Finding("u", name, field, None, None, _distance(profile, field, "u", shares), STABILITY_LIMIT, n)
-        for field, (shares, n) in _distributions(connection, profile, least=10 * _LEAST).items()
-        if field not in by_hand
-    ]
+    at_random = _distributions(connection, profile, least=_LEAST)
     connection.execute("drop table drift_pair; drop table drift_level")
-    return findings
+    return {"m": of_one, "u": at_random}
 
 
 def _distributions(
@@ -290,13 +305,6 @@ def _distributions(
         if total >= least:
             found[field] = [counts.get(value, 0.0) / total for value in reversed(range(levels))], int(total)
     return found
-
-
-def _distance(profile: Profile, field: str, which: Literal["m", "u"], observed: list[float]) -> float:
-    levels = next(c for c in profile.comparisons if c["output_column_name"] == field)["comparison_levels"]
-    stated = [level[f"{which}_probability"] for level in levels if not level.get("is_null_level")]
-    total = sum(stated)
-    return round(stability_index([share / total for share in stated], observed), 6)
 
 
 def _shares(

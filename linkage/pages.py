@@ -48,22 +48,25 @@ def drift_path(installation: Installation, cycle: str) -> Path:
 
 
 @contextmanager
-def made_beside(people: People, model: Model, installation: Installation, cycle: str) -> Iterator[Inspection]:
+def made_beside(
+    people: People, model: Model, installation: Installation, cycle: str, *, resolved: str = "resolved"
+) -> Iterator[Inspection]:
     """Make a run's page and drift figures while the block runs; they are there when it ends.
 
     The block must leave `people.connection` alone: it waits for the database, and DuckDB is free.
 
     Args:
-        people: with the tables `pair_<profile>`, `best` and `resolved`.
+        people: with the tables `pair` and `best`.
         model: that weighed the pairs.
         installation: whose reports folder it is.
         cycle: `YYYY-MM`.
+        resolved: table of `linkage.resolve`, with every record.
     """
     made = Inspection()
 
     def work() -> None:
         try:
-            _inspect(people, model, installation, cycle, made)
+            _inspect(people, model, installation, cycle, resolved, made)
         except Exception as error:
             # by its kind alone: a message may quote a value
             _log.warning("The linkage page of %s could not be made (%s).", cycle, type(error).__name__)
@@ -78,9 +81,32 @@ def made_beside(people: People, model: Model, installation: Installation, cycle:
         thread.join()
 
 
-def _inspect(people: People, model: Model, installation: Installation, cycle: str, made: Inspection) -> None:
+@contextmanager
+def made_once(
+    people: People, model: Model, installation: Installation, cycle: str, *, resolved: str
+) -> Iterator[None]:
+    """The same for an incremental run, but only for the first of a cycle: its page then stands.
+
+    A page looks at every record, where the run itself looks at those that changed.
+    """
+    if page_path(installation, cycle).is_file():
+        yield
+    else:
+        with made_beside(people, model, installation, cycle, resolved=resolved):
+            yield
+
+
+def latest(installation: Installation, cycle: str) -> Path | None:
+    """The page of a cycle, or of the last one before it; None where there is none."""
+    pages = sorted(page_path(installation, cycle).parent.glob("????-??.html"))
+    return next((page for page in reversed(pages) if page.stem <= cycle), None)
+
+
+def _inspect(
+    people: People, model: Model, installation: Installation, cycle: str, resolved: str, made: Inspection
+) -> None:
     profiles = {name: model.profiles[name] for name in people.profiles}
-    measured = drift.measure(people, profiles, drift.baseline_of(model.path))
+    measured = drift.measure(people, profiles, drift.baseline_of(model.path), resolved=resolved)
     measured.write(drift_path(installation, cycle))
     made.moved = tuple(measured.warnings)
     made.page = report.write(
@@ -91,5 +117,5 @@ def _inspect(people: People, model: Model, installation: Installation, cycle: st
             model.sha256,
             measured.warnings,
         ),
-        report.gather(people, profiles),
+        report.gather(people, profiles, resolved=resolved),
     )

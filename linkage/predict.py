@@ -7,15 +7,13 @@ import importlib
 import logging
 import threading
 import warnings
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
 from linkage.model import Profile, affordable_rules, settings
 from linkage.people import People
 from linkage.standardise import NAME_PARTS
-
-Engine = Literal["duckdb", "spark"]
 
 # Least weight of a pair that is kept: below it, a pair adds less than a thousandth to a record's odds
 _LEAST_WEIGHT = -10.0
@@ -35,11 +33,11 @@ def linker(people: People, left: str, configuration: dict[str, Any], right: str 
     api = DuckDBAPI(people.connection)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        tables = [api.register(left, dataset_display_name="a_source")]
+        if not people.dedupe:
+            tables.append(api.register(right, dataset_display_name="b_spine"))
         made = Linker(
-            [
-                api.register(left, dataset_display_name="a_source"),
-                api.register(right, dataset_display_name="b_spine"),
-            ],
+            tables,
             configuration,
             log_level="ERROR",
             validate_settings=False,
@@ -58,29 +56,30 @@ def predict(
     table: str,
     *,
     with_levels: bool = False,
-    engine: Engine = "duckdb",
 ) -> int:
     """Score the pairs of a profile's people and the spine that blocking brings together; the number compared.
 
     Creates `table` (record_id, spine_id, match_weight); the weight holds the prior for a register of
     this size. `with_levels` adds `gamma_<comparison>`: the level of agreement, 0 for none, -1 for no
-    evidence. `engine` says where Splink weighs: in the same process, or on Spark (`linkage.spark`).
+    evidence.
     """
     connection = people.connection
     left = f"people_{name}"
-    rules = affordable_rules(connection, left, "spine", name)
+    rules = affordable_rules(connection, left, "spine", name, least_budget=people.least_budget)
     if not rules:
         connection.execute(
             f"create or replace temp table {table} (record_id bigint, spine_id bigint, match_weight double)"
         )
         return 0
-    configuration = settings(copy.deepcopy(profile.comparisons), rules)
-    configuration["probability_two_random_records_match"] = min(0.5, profile.match_rate / people.n_spine)
+    configuration = settings(copy.deepcopy(profile.comparisons), rules, dedupe=people.dedupe)
+    configuration["probability_two_random_records_match"] = profile.prior(
+        people.n_spine, dedupe=people.dedupe
+    )
     configuration["retain_intermediate_calculation_columns"] = with_levels
     configuration["retain_matching_columns"] = with_levels
     columns = ["record_id_l as record_id", "record_id_r as spine_id", "match_weight"]
     columns += [f"gamma_{c['output_column_name']}" for c in profile.comparisons] if with_levels else []
-    if engine == "spark":
+    if people.engine == "spark":
         from linkage import spark
 
         spark.predict(people, left, configuration, table, columns, least_weight=_LEAST_WEIGHT)

@@ -103,7 +103,7 @@ def gather(
     people: People,
     profiles: Mapping[str, Profile],
     *,
-    pairs: str = "pair_{}",
+    pairs: str = "pair",
     best: str = "best",
     resolved: str = "resolved",
 ) -> Figures:
@@ -112,7 +112,7 @@ def gather(
     Args:
         people: of the run, its connection still open.
         profiles: of the model that weighed the pairs.
-        pairs: name of a profile's table (record_id, spine_id, match_weight), with `{}` for the profile.
+        pairs: table (record_id, spine_id, match_weight).
         best: table of `linkage.resolve.best_pairs`.
         resolved: table of `linkage.resolve`.
     """
@@ -136,10 +136,7 @@ def gather(
         people.n_spine,
         sources,
         _clusters(connection, people.n_spine),
-        [
-            _profile_figures(people, name, profiles[name], pairs.format(name), best)
-            for name in people.profiles
-        ],
+        [_profile_figures(people, name, profiles[name], pairs, best) for name in people.profiles],
     )
     connection.execute("drop table report_resolved")
     return figures
@@ -175,8 +172,8 @@ def _profile_figures(
     )
     kept = _rows(
         connection,
-        f"""select greatest(-{_BITS}, least({_BITS}, floor(match_weight)))::int as weight, count(*) as pairs
-        from {pairs} group by 1 order by 1""",
+        f"""select greatest(-{_BITS}, least({_BITS}, floor(q.match_weight)))::int as weight, count(*) as pairs
+        from {pairs} as q semi join people_{name} as p on p.record_id = q.record_id group by 1 order by 1""",
     )
     without = connection.execute(
         f"select count(*) from report_resolved where profile = '{name}' and weight is null"
@@ -238,7 +235,7 @@ def _splink_charts(
     configuration = settings(copy.deepcopy(profile.comparisons), [])
     configuration |= {
         "blocking_rules_to_generate_predictions": [{"blocking_rule": rule} for rule in (itself, *pairs)],
-        "probability_two_random_records_match": min(0.5, profile.match_rate / people.n_spine),
+        "probability_two_random_records_match": profile.prior(people.n_spine),
         "retain_intermediate_calculation_columns": True,
         "retain_matching_columns": True,
     }
@@ -388,7 +385,8 @@ def _libraries() -> str:
     """Vega, Vega-Lite and vega-embed as Splink ships them, as script elements."""
     from splink.internals.html_utils import load_chart_libraries
 
-    return "".join(f"<script>{source}</script>\n" for source in load_chart_libraries().values())
+    libraries: dict[str, str] = load_chart_libraries()  # type: ignore[no-untyped-call]
+    return "".join(f"<script>{source}</script>\n" for source in libraries.values())
 
 
 def _for_html(value: object) -> str:

@@ -94,8 +94,11 @@ def predict(
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            tables = [registered(left, "a_source")]
+            if not people.dedupe:
+                tables.append(registered(right, "b_spine"))
             linker = Linker(
-                [registered(left, "a_source"), registered(right, "b_spine")],
+                tables,
                 in_spark(configuration),
                 log_level="ERROR",
                 validate_settings=False,

@@ -46,3 +46,9 @@ def check(country: Country) -> dg.AssetChecksDefinition:
         )
 
     return model_fits_the_data
+
+
+def _summary(measured: Drift) -> str:
+    if not measured.has_baseline:
+        return "The model was written without a baseline, so nothing can be compared: train it again."
+    return "\n".join(measured.warnings) or f"{len(measured.findings)} comparisons, none has moved"

@@ -20,7 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from sijill import __version__
+from sijill.commands import link as link_command
 from sijill.commands import review
+from sijill.commands.engine import LinkageEngine
 from sijill.commands.train import train
 from sijill.country import DEFAULT_COUNTRY, Country
 from sijill.cycle import current_cycle, parse_cycle
@@ -113,6 +115,10 @@ def run(
         int, typer.Option(min=1, max=2_000_000, help="Size of the simulated survey.")
     ] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated country.")] = 1,
+    engine: Annotated[
+        LinkageEngine | None,
+        typer.Option(help="Where linkage weighs pairs. Default: duckdb.", show_default=False),
+    ] = None,
 ) -> None:
     """Run one monthly cycle, from delivered files to payment instructions.
 
@@ -128,6 +134,8 @@ def run(
     """
     from sijill import summary
 
+    if engine is not None:
+        os.environ["SIJILL_LINKAGE_ENGINE"] = engine.value
     chosen = Country.load(country or DEFAULT_COUNTRY)
     month = _payable(chosen, parse_cycle(cycle) if cycle else current_cycle())
     world = f"{households}-{seed}" if deliveries is None else ""
@@ -437,6 +445,8 @@ def _progress(stage: str, text: str) -> Iterator[Any]:
     with stage_line(out, stage, text) as line:
         yield line
 
+
+app.command(epilog=link_command._EPILOG)(link_command.link)
 
 if __name__ == "__main__":
     main()
