@@ -235,7 +235,7 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         clock.lap("duplicates")
 
         review.find_doubtful(people, thresholds, country.surveys, "resolved", country.spine)
-        priors = {name: p.match_rate / people.n_spine for name, p in profiles.items()}
+        priors = {name: p.prior(people.n_spine) for name, p in profiles.items()}
         doubtful = plain_text(review.weigh(people, profiles, priors))
         clock.lap("review")
 
@@ -363,7 +363,7 @@ def _incremental(run: _Run) -> LinkageSummary | None:
             thresholds = _thresholds(people, model)
             review.find_doubtful(people, thresholds, country.surveys, "state.resolved", country.spine)
             incremental.keep_doubtful(connection)
-            priors = {name: p.match_rate / statistics.n_spine for name, p in profiles.items()}
+            priors = {name: p.prior(statistics.n_spine) for name, p in profiles.items()}
             doubtful = plain_text(review.weigh(people, profiles, priors))
             clock.lap("review")
             outcome = plain_text(connection.sql("select * from outcome").to_arrow_table())
@@ -452,7 +452,7 @@ def _compare(
                 f"pair_{name}",
                 left=f"people_{name}",
                 right="spine",
-                prior=profiles[name].match_rate / people.n_spine,
+                prior=profiles[name].prior(people.n_spine),
                 least_weight=LEAST_WEIGHT,
             )
             comparisons += people.rows(f"pair_{name}")

@@ -378,7 +378,8 @@ def import_sheet(warehouse: Warehouse, file: Path) -> Import:
             reason = "unknown_pair"
         elif decision != "withdrawn" and pair["fingerprint"] != row["fingerprint"]:
             reason = "changed_pair"
-        seen.add((review_id, clerk))
+        if reason is None:
+            seen.add((review_id, clerk))
         if reason is None and before is not None and before["decision"] == decision:
             known += 1
         elif reason is not None or pair is None:

@@ -11,6 +11,9 @@
 {% macro programme_codes() %}array['x']::text []{% endmacro %}
 {% macro scorecard_values() %}('x', 1, 'x', 'x', 1, 'x'){% endmacro %}
 {% macro payee_step(column) %}case when m.is_head then array['1', 'head'] end{% endmacro %}
+{% macro people_group(rank, people, groups) %}(people_rank * 10 / people){% endmacro %}
+{% macro scorecard_settings() %}('x', 'x', array['x']){% endmacro %}
+{% macro cutoff_values() %}('x', 'x'){% endmacro %}
 {% macro score_ctes() %}scored as (
     select * from facts
 ){% endmacro %}

@@ -221,7 +221,7 @@ def test_a_missing_file_a_wrong_header_and_a_ragged_line_are_named(edited: Edit)
         file.write("extra,only\n")
     found = problems(folder)
     assert "benefits.csv: missing" in found
-    assert "selection.csv line 1: the header lacks ['reason_out']" in found
+    assert "selection.csv line 1: the header lacks reason_out," in found
     assert "reasons.csv line 7: 2 cells, the header has 4" in found
 
 

@@ -1,0 +1,41 @@
+"""Columns of the registry that a pack's expressions may read, from the dbt contracts of its public tables."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+_MODELS_FOLDER = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
+_HOUSEHOLD_TABLES = ("household", "household_evidence")
+_MEMBER_TABLES = ("member_evidence",)
+
+
+@cache
+def _contract_columns() -> dict[str, dict[str, str]]:
+    content = yaml.safe_load((_MODELS_FOLDER / "registry" / "_registry.yml").read_text(encoding="utf-8"))
+    return {
+        model["name"]: {column["name"]: column["data_type"] for column in model.get("columns", [])}
+        for model in content["models"]
+    }
+
+
+def _columns(tables: tuple[str, ...]) -> dict[str, str]:
+    contracts = _contract_columns()
+    return {name: kind for table in tables for name, kind in contracts[table].items()}
+
+
+def household_types() -> dict[str, str]:
+    """PostgreSQL type by column that an indicator, a criterion or a benefit of the household may read."""
+    return _columns(_HOUSEHOLD_TABLES)
+
+
+def household_columns() -> set[str]:
+    """Columns that an indicator, a criterion or a benefit of the household may read."""
+    return set(household_types())
+
+
+def member_columns() -> set[str]:
+    """Columns that a benefit of a member may read."""
+    return set(_columns(_MEMBER_TABLES))
