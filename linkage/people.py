@@ -6,7 +6,7 @@ each distinct set of identity columns of a profile, and records point to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from linkage import fields, standardise
-from linkage.model import PROFILES, LinkageError
+from linkage.model import PROFILES, BlockingRule, LinkageError, affordable_rules
 
 Engine = Literal["duckdb", "spark"]
 
@@ -46,6 +46,15 @@ class People:
     dedupe: bool = False
     least_budget: int = 100_000
     engine: Engine = "duckdb"
+    _rules: dict[str, dict[BlockingRule, int]] = field(default_factory=dict, repr=False, compare=False)
+
+    def rules(self, profile: str) -> dict[BlockingRule, int]:
+        """The blocking rules of a profile that the budget affords, and their pairs; counted once."""
+        if profile not in self._rules:
+            self._rules[profile] = affordable_rules(
+                self.connection, f"people_{profile}", "spine", profile, least_budget=self.least_budget
+            )
+        return self._rules[profile]
 
     def rows(self, table: str) -> int:
         """Number of rows of a table."""
