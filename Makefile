@@ -16,7 +16,7 @@ SEED ?= 1
 CYCLE ?=
 WORKERS ?= 2
 
-.PHONY: help setup run ui test lint format lock stop clean
+.PHONY: help setup run ui test lint format lock stop clean bench-policy
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ lock: $(STAMP)  ## renew the locks from pyproject.toml
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")' \
 	    | $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    --constraint requirements.lock --python-version 3.11 - --output-file requirements-spark.lock
+
+bench-policy: $(STAMP)  ## scores, decisions and entitlements against the same written by hand (HOUSEHOLDS=900000)
+	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.policy --households "$(HOUSEHOLDS)"
 
 stop: $(STAMP)  ## stop the embedded PostgreSQL
 	@$(BIN)/sijill stop

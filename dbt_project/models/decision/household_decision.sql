@@ -24,8 +24,12 @@ cycle_score as (
         household_id
         , scorecard
         , score
+        , score_numerator
+        , score_denominator
         , score_rank
         , population
+        , people_rank
+        , people
         , decile
         , input_hash
     from {{ ref('household_score') }}
