@@ -111,7 +111,9 @@ def test_the_page_stands_alone_and_holds_no_value_of_a_record(released: release.
     # colours and the words of the page's own sentences are family names too
     assert len(names & words) < 0.02 * len(names)
     assert not words & set(records["source_key"].to_pylist())
-    addresses = [address.lower() for address in records["address"].to_pylist() if address and " " in address.strip()]
+    addresses = [
+        address.lower() for address in records["address"].to_pylist() if address and " " in address.strip()
+    ]
     assert len(addresses) > 1000
     assert not [address for address in addresses if address in shown]
 

@@ -73,7 +73,9 @@ def test_spark_finds_the_same_pairs_levels_and_weights_as_duckdb(people: People)
     profile = train_profile(people, name).profile
     # names with their frequencies, letters of dates, distances and similarities; Spark's time goes with the number
     fields = {"given", "family", "birth_date", "address"}
-    profile = replace(profile, comparisons=[c for c in profile.comparisons if c["output_column_name"] in fields])
+    profile = replace(
+        profile, comparisons=[c for c in profile.comparisons if c["output_column_name"] in fields]
+    )
     predict(people, name, profile, "here", with_levels=True)
     predict(replace(people, engine="spark"), name, profile, "there", with_levels=True)
     levels = [f"gamma_{comparison['output_column_name']}" for comparison in profile.comparisons]
