@@ -44,7 +44,7 @@ def _counts(field: str, title: str) -> dict[str, Any]:
         "stack": None,
         "scale": {"type": "symlog"},
         "axis": {
-            "format": "~s",
+            "format": ",",
             "title": f"{title} (logarithmic)",
             "values": [0, *(10**k for k in range(10))],
         },
@@ -122,7 +122,7 @@ def best_weights(rows: Iterable[dict[str, Any]], thresholds: Iterable[tuple[str,
                 "type": "quantitative",
                 "aggregate": "sum",
                 "title": "records",
-                "axis": {"format": "~s"},
+                "axis": {"format": ","},
             },
             "color": _band_colour(),
             "tooltip": [
@@ -219,7 +219,7 @@ def blocking(rows: Iterable[dict[str, Any]]) -> Chart:
             "x": {
                 "field": "pairs",
                 "type": "quantitative",
-                "axis": {"format": "~s", "title": "pairs that agree on all keys of the rule"},
+                "axis": {"format": ",", "title": "pairs that agree on all keys of the rule"},
             },
             "tooltip": [{"field": "rule"}, {"field": "pairs", "type": "quantitative", "format": ","}],
         },

@@ -120,7 +120,8 @@ def gather(
     connection.execute(
         f"""create or replace temp table report_resolved as
         select r.source, p.profile, coalesce(r.band, 'none') as band, r.spine_key, r.match_probability,
-            greatest(-{_BITS}, least({_BITS}, floor(r.match_weight)))::int as weight
+            case when r.match_weight is not null
+                then greatest(-{_BITS}, least({_BITS}, floor(r.match_weight)))::int end as weight
         from {resolved} as r join source_profile as p using (source) where p.profile <> 'spine'"""
     )
     sources = _rows(
