@@ -72,9 +72,7 @@ def predict(
         )
         return 0
     configuration = settings(copy.deepcopy(profile.comparisons), rules, dedupe=people.dedupe)
-    configuration["probability_two_random_records_match"] = profile.prior(
-        people.n_spine, dedupe=people.dedupe
-    )
+    configuration["probability_two_random_records_match"] = profile.prior(people.n_spine)
     configuration["retain_intermediate_calculation_columns"] = with_levels
     configuration["retain_matching_columns"] = with_levels
     columns = ["record_id_l as record_id", "record_id_r as spine_id", "match_weight"]
