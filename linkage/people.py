@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import pyarrow as pa
 
 from linkage import fields, standardise
 from linkage.model import PROFILES, BlockingRule, LinkageError, affordable_rules
+
+Engine = Literal["duckdb", "spark"]
 
 _BIRTH_DATE_SHARE = 0.5  # of a source's records; below it, the source is linked by names
 
@@ -34,6 +37,7 @@ class People:
         n_spine: people in the spine.
         dedupe: whether the people and the spine are one table, in which duplicates are looked for.
         least_budget: pairs that may be compared, however few the records.
+        engine: where Splink weighs pairs: in this process, or on Spark (`linkage.spark`).
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -41,6 +45,7 @@ class People:
     n_spine: int
     dedupe: bool = False
     least_budget: int = 100_000
+    engine: Engine = "duckdb"
     _rules: dict[str, dict[BlockingRule, int]] = field(default_factory=dict, repr=False, compare=False)
 
     def rules(self, profile: str) -> dict[BlockingRule, int]:
