@@ -145,6 +145,14 @@ def fault(text: str, columns: Iterable[str], *, of_members: bool = False) -> str
     return None
 
 
+def columns_of(text: str) -> set[str]:
+    """Names of the columns that an expression reads; an empty text reads none."""
+    if not text:
+        return set()
+    names = {column.name for column in parse(text).find_all(exp.Column)}
+    return {name for name in names if not name.startswith("policy__")}
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` when a known name is near, else nothing."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from sijill.policy import reads
 from sijill.policy.kinds import KINDS
 from sijill.policy.rows import Row
 from sijill.policy.settings import ProgrammeFile
@@ -51,7 +52,12 @@ class Policy:
         """
         return {
             "version": self.version,
-            "programmes": [p.model_dump(exclude={"name", "notes"}) for p in self.settings.programmes],
+            "programmes": [
+                p.model_dump(exclude={"name", "notes"})
+                | {"reads": reads.of_programme(self.tables, p.code, has_scorecard=p.scorecard is not None)}
+                for p in self.settings.programmes
+            ],
+            "benefit_facts": reads.of_benefits(self.tables),
             "scorecards": {
                 name: card.model_dump(exclude={"note", "dimensions"})
                 | {"missing": card.on_missing, "context": card.context}

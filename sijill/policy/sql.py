@@ -97,6 +97,7 @@ class Renderer:
                 "exceptions": _Exceptions,
                 "config": lambda **_: "",
                 "ref": self._relation,
+                "source": lambda schema, table: self._relations.get(table) or f"{schema}.{table}",
                 "is_incremental": lambda: False,
                 "model": {"config": {"materialized": "table"}},
                 "this": "",
