@@ -252,7 +252,9 @@ def compare(
             spent = programmes[programme]["a"].cost if budget is None else budget
             for letter, side in sides.items():
                 say(f"{side.name}: what a budget buys")
-                line = _frontier(connection, side, letter, programme, country.currency, decimals, welfare, spent)
+                line = _frontier(
+                    connection, side, letter, programme, country.currency, decimals, welfare, spent
+                )
                 if line is not None:
                     frontiers[letter, programme] = line
         households, people = connection.exec_driver_sql(
@@ -433,7 +435,9 @@ def _transitions(table: pa.Table, programme: str) -> list[Transition]:
     rows = table.filter(pa.compute.equal(table["programme"], programme))
     grouped = rows.append_column(
         "change", pa.compute.subtract(rows["amount_b"], rows["amount_a"])
-    ).append_column("rises", pa.compute.sign(pa.compute.round(pa.compute.subtract(rows["amount_b"], rows["amount_a"]), 6)))
+    ).append_column(
+        "rises", pa.compute.sign(pa.compute.round(pa.compute.subtract(rows["amount_b"], rows["amount_a"]), 6))
+    )
     keys = ["status_a", "reasons_a", "is_selected_a", "status_b", "reasons_b", "is_selected_b", "rises"]
     counted = grouped.group_by(keys).aggregate([("change", "sum"), ([], "count_all")]).to_pylist()
     found = []
@@ -525,7 +529,9 @@ def _frontier(
         order_of_points = [p.cutoff for p in points]
         direction = 1.0 if side.policy.settings.scorecards[card].direction == "lower_is_poorer" else -1.0
         errors = [
-            1 - float(poor[direction * score <= direction * cut + 1e-9].sum()) / poor_people if poor_people else 0.0
+            1 - float(poor[direction * score <= direction * cut + 1e-9].sum()) / poor_people
+            if poor_people
+            else 0.0
             for cut in order_of_points
         ]
     return Frontier(
@@ -634,7 +640,9 @@ def read_welfare(file: Path, poverty_line: float, warehouse: Warehouse) -> Welfa
     import duckdb
 
     if not file.is_file():
-        raise SijillError(f"There is no file {file}.", expected="a survey's welfare", action="correct --welfare")
+        raise SijillError(
+            f"There is no file {file}.", expected="a survey's welfare", action="correct --welfare"
+        )
     registered = warehouse.read("select household_id, n_members from registry.household")
     with duckdb.connect() as connection:
         connection.register("registered", registered)

@@ -26,7 +26,19 @@ if TYPE_CHECKING:
 _MODELS = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
 _REF = re.compile(r"ref\(\s*['\"](\w+)['\"]\s*\)")
 _COMPUTED = ("scoring", "decision")
-WANTED = ("household_score", "household_score_item", "decision_rule", "household_decision", "entitlement_component")
+# Sources of the models: ledgers, which are read as they stand.
+_LEDGERS = {
+    "adjudication": "decision.adjudication",
+    "aid_grant": "decision.aid_grant",
+    "commitment": "finance.commitment",
+}
+WANTED = (
+    "household_score",
+    "household_score_item",
+    "decision_rule",
+    "household_decision",
+    "entitlement_component",
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,12 @@ def build_order(wanted: Sequence[str] = WANTED) -> tuple[str, ...]:
     for name in wanted:
         visit(name)
     return tuple(order)
+
+
+@cache
+def _existing() -> dict[str, str]:
+    """Relations that a scratch reads and never makes: ledgers and the staging layer, which lives in `registry`."""
+    return _LEDGERS | {file.stem: f"registry.{file.stem}" for file in (_MODELS / "staging").glob("*.sql")}
 
 
 def compute(
@@ -107,7 +125,7 @@ def compute(
         "policy": policy.as_vars() | dict(overrides or {}),
     }
     for model in build_order(tuple(wanted)):
-        queries[model] = Renderer(variables, tables).model(model)
+        queries[model] = Renderer(variables, _existing() | tables).model(model)
         table = f"{name}_{month.replace('-', '_')}_{model}"
         statements = [f"create temporary table {table} as\n{queries[model]}"]
         if same_as is not None and _is_same(model, queries, same_as, month, fresh):
@@ -133,9 +151,7 @@ def compute(
     return Scratch(policy, month, tables, queries)
 
 
-def _is_same(
-    model: str, queries: dict[str, str], before: Scratch, month: str, fresh: set[str]
-) -> bool:
+def _is_same(model: str, queries: dict[str, str], before: Scratch, month: str, fresh: set[str]) -> bool:
     """Whether a model is, but for the month, what it was: its SQL and all that it reads."""
     read = set(_REF.findall(_file(model).read_text(encoding="utf-8")))
 
