@@ -15,7 +15,7 @@ SEED ?= 1
 CYCLE ?=
 WORKERS ?= 2
 
-.PHONY: help setup run ui test lint format lock stop clean
+.PHONY: help setup run ui test lint format lock stop clean bench-policy
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ lock: $(STAMP)  ## renew the locks from pyproject.toml
 	    --no-header --no-annotate --python-version 3.11 - --output-file requirements-bootstrap.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
 	    --constraint requirements-bootstrap.lock --python-version 3.11 --extra dev pyproject.toml --output-file requirements.lock
+
+bench-policy: $(STAMP)  ## scores, decisions and entitlements against the same written by hand (HOUSEHOLDS=900000)
+	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.policy --households "$(HOUSEHOLDS)"
 
 stop: $(STAMP)  ## stop the embedded PostgreSQL
 	@$(BIN)/sijill stop

@@ -14,6 +14,7 @@ from warehouse import Warehouse
 
 _CONTRACT = Path(__file__).resolve().parents[1] / "dbt_project" / "models" / "registry" / "_registry.yml"
 _TABLES = ("household", "household_evidence", "member", "member_evidence")
+_EMPTY = ("household_set_aside", "member_set_aside")
 
 # Words by column; any other text column draws from a few codes.
 _WORDS = {
@@ -45,11 +46,16 @@ def fill(warehouse: Warehouse, households: int) -> int:
     The tables are unlogged: they are made for one measurement.
     """
     models = {m["name"]: m for m in yaml.safe_load(_CONTRACT.read_text(encoding="utf-8"))["models"]}
-    columns = {name: {c["name"]: c["data_type"] for c in models[name]["columns"]} for name in _TABLES}
+    columns = {
+        name: {c["name"]: c["data_type"] for c in models[name]["columns"]} for name in (*_TABLES, *_EMPTY)
+    }
     warehouse.execute("create schema if not exists registry")
-    for name in _TABLES:
+    for name in columns:
         warehouse.execute(f"drop table if exists registry.{name} cascade")
-    drawn = {name: _drawn(columns[name]) for name in _TABLES}
+    for name in _EMPTY:
+        typed = ", ".join(f"{column} {kind}" for column, kind in columns[name].items())
+        warehouse.execute(f"create table registry.{name} ({typed})")
+    drawn = {name: _drawn(columns[name]) for name in (*_TABLES, *_EMPTY)}
     key = "lpad(to_hex(hashint8extended(i, 7) & 281474976710655), 12, '0') || lpad(to_hex(i), 6, '0')"
     warehouse.execute(
         f"create unlogged table registry.household as select {key} as household_id"

@@ -202,6 +202,7 @@ class Scope:
         paying: statuses that some benefit pays.
         refusals: reasons that make a household ineligible.
         scores: scorecard to its lowest and highest possible score.
+        unscored: scorecards that may leave a household without a score.
     """
 
     cycle: str
@@ -216,6 +217,7 @@ class Scope:
     paying: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     scores: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    unscored: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, installation: Installation, cycle: str) -> Scope:
@@ -259,9 +261,16 @@ class Scope:
             paying=_distinct(status for row in in_force["benefits"] for status in row["statuses"].split("|")),
             refusals=_distinct(row["reason"] for row in in_force["criteria"]),
             scores={
+                # An index predicts a logarithm: nothing bounds it.
                 card: _score_range(row for row in in_force["scorecard"] if row["scorecard"] == card)
-                for card in policy.settings.scorecards
+                if settings.method == "additive"
+                else (Decimal(0), Decimal(1))
+                for card, settings in policy.settings.scorecards.items()
+                if settings.method != "proxy_means"
             },
+            unscored=tuple(
+                card for card, settings in policy.settings.scorecards.items() if settings.on_missing != "zero"
+            ),
         )
 
 
@@ -623,7 +632,7 @@ def _decision(scope: Scope) -> Suite:
                 rule(
                     f"The score '{card}' is from {low} to {high}",
                     f"select 1 from {{batch}} where scorecard = {_text(card)}"
-                    f" and (score is null or score < {low} or score > {high})",
+                    f" and ({'' if card in scope.unscored else 'score is null or '}score < {low} or score > {high})",
                     "The lowest and highest sums that the scorecard in force can give; anything else is not its sum.",
                 )
                 for card, (low, high) in scope.scores.items()

@@ -65,7 +65,11 @@
         {% set limit = exact_product(selection.threshold) %}
         {% set less = selection.operator in ('<', '<=') %}
         {{ return({
+<<<<<<< HEAD
             'inside': 's.score_numerator * ' ~ limit.denominator ~ ' ' ~ selection.operator ~ ' (' ~ limit.numerator ~ ') * s.score_denominator',
+=======
+            'inside': score_compares('s', selection.operator, selection.threshold),
+>>>>>>> w-policy
             'margin': ('(' ~ limit.numerator ~ ')::numeric / (' ~ limit.denominator ~ ') - s.score') if less else ('s.score - (' ~ limit.numerator ~ ')::numeric / (' ~ limit.denominator ~ ')'),
             'value': 's.score::text', 'operator': selection.operator, 'threshold': limit, 'threshold_rule': selection.threshold, 'fact': 'score', 'unit': 'point',
         }) }}
@@ -104,8 +108,8 @@
         {% endfor %}
     {% endfor %}
     {% if programme.scorecard %}
-        {% for kind in ('indicators', 'scorecard') %}
-            {% for row in policy_rows(kind) %}{% do parts.append((row.get('expression', '') ~ row.get('condition', '') ~ row.get('points', ''))) %}{% endfor %}
+        {% for kind in ('indicators', 'scorecard', 'coefficients', 'deprivations') %}
+            {% for row in policy_rows(kind) %}{% do parts.append((row.get('expression', '') ~ row.get('condition', '') ~ row.get('transform', '') ~ row.get('points', row.get('coefficient', row.get('numerator', ''))))) %}{% endfor %}
         {% endfor %}
     {% endif %}
     {{ return('md5(' ~ sql_text(parts | join('; ')) ~ ')') }}

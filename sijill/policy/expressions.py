@@ -100,8 +100,12 @@ def parse(text: str) -> exp.Expression:
 
 
 def columns_of(text: str) -> set[str]:
-    """Columns that an expression reads, without its {placeholders}. Raises as `parse` does."""
-    return {_name(c) for c in parse(text).find_all(exp.Column) if not c.name.startswith("policy__")}
+    """Columns that an expression reads, without its {placeholders}; an empty text reads none. Raises as `parse` does."""
+    return (
+        set()
+        if not text
+        else {_name(c) for c in parse(text).find_all(exp.Column) if not c.name.startswith("policy__")}
+    )
 
 
 def _name(column: exp.Column) -> str:
@@ -143,14 +147,6 @@ def fault(text: str, columns: Iterable[str], *, of_members: bool = False) -> str
     if of_members and not expression.find(*_AGGREGATES):
         return "must add up the members, as in count(*) or max(age_years)"
     return None
-
-
-def columns_of(text: str) -> set[str]:
-    """Names of the columns that an expression reads; an empty text reads none."""
-    if not text:
-        return set()
-    names = {column.name for column in parse(text).find_all(exp.Column)}
-    return {name for name in names if not name.startswith("policy__")}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

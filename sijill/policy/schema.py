@@ -1,7 +1,7 @@
 """JSON Schemas of packs, for editors: written from the models, committed beside the code.
 
 `python -m sijill.policy.schema` writes them; a test holds them to the models. `programme.schema.json` is that of
-`programme.yaml`, which names it in its first line; `tables.schema.json` has the columns of each CSV file, as a row of text.
+`programme.yaml`, which names it in its first line; `tables.schema.json` has the columns of each CSV file: rows of text.
 """
 
 from __future__ import annotations
