@@ -235,7 +235,14 @@ class Scope:
         in_force = {
             kind: [row.values for row in rows if row.in_force(on)] for kind, rows in policy.tables.items()
         }
-        programmes = policy.settings.programmes
+        # A programme whose term is over decides nobody.
+        terms = policy.tables["terms"]
+        programmes = [
+            programme
+            for programme in policy.settings.programmes
+            if not any(row.values["programme"] == programme.code for row in terms)
+            or any(row["programme"] == programme.code for row in in_force["terms"])
+        ]
         return cls(
             cycle=parse_cycle(cycle),
             country=country.code,
@@ -256,10 +263,23 @@ class Scope:
                     programme.statuses.selected,
                     programme.statuses.passed,
                     programme.statuses.failed,
+                    programme.statuses.waiting,
+                    programme.statuses.suspended,
+                    programme.statuses.pending,
                 )
             ),
-            paying=_distinct(status for row in in_force["benefits"] for status in row["statuses"].split("|")),
-            refusals=_distinct(row["reason"] for row in in_force["criteria"]),
+            paying=_distinct(
+                status
+                for row in in_force["benefits"]
+                if row["frequency"] == "monthly"
+                for status in row["statuses"].split("|")
+            ),
+            refusals=_distinct(
+                row["reason"]
+                for kind in ("criteria", "exclusions", "terms")
+                for row in in_force[kind]
+                if row["reason"]
+            ),
             scores={
                 # An index predicts a logarithm: nothing bounds it.
                 card: _score_range(row for row in in_force["scorecard"] if row["scorecard"] == card)
@@ -676,8 +696,9 @@ def _decision(scope: Scope) -> Suite:
             ),
             rule(
                 "Every household that is not eligible is told which criterion it fails",
-                f"select 1 from {{batch}} where not is_eligible and not reasons && {refusals}",
-                "A refusal without a reason cannot be contested.",
+                f"select 1 from {{batch}} where not is_eligible and not reasons && {refusals}"
+                " and not rules && array['adjudication:refuse']",
+                "A refusal without a reason cannot be contested; a human refusal has its own.",
             ),
             rule(
                 "Every decision has a reason",
@@ -738,8 +759,8 @@ def _entitlement(scope: Scope) -> Suite:
             unique(("programme", "household_id"), "A household is entitled once in a programme and cycle."),
             unique(("entitlement_id",), "One instruction an entitlement, for ever."),
             rule(
-                "Every entitlement has an eligible decision of the same policy",
-                "select 1 from {batch} where not exists (select 1 from decision.household_decision as d"
+                "Every entitlement of the month has an eligible decision of the same policy",
+                "select 1 from {batch} where regular_amount > 0 and not exists (select 1 from decision.household_decision as d"
                 f" where d.cycle = {cycle} and d.programme = subselect.programme"
                 " and d.household_id = subselect.household_id and d.is_eligible"
                 " and d.policy_version = subselect.policy_version)",
