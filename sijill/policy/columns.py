@@ -36,6 +36,11 @@ def household_columns() -> set[str]:
     return set(household_types())
 
 
+def member_types() -> dict[str, str]:
+    """PostgreSQL type by column that a benefit of a member may read."""
+    return _columns(_MEMBER_TABLES)
+
+
 def member_columns() -> set[str]:
     """Columns that a benefit of a member may read."""
-    return set(_columns(_MEMBER_TABLES))
+    return set(member_types())

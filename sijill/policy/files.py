@@ -10,7 +10,7 @@ is the ministry's to the last digit. Nothing is left behind: the tables live as 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,6 +21,7 @@ import pyarrow as pa
 from adbc_driver_postgresql import dbapi as adbc
 
 from sijill.errors import SijillError
+from sijill.policy.columns import household_types, member_types
 from sijill.policy.expressions import columns_of, nearest
 from sijill.policy.loader import load_policy
 from sijill.policy.pack import Policy
@@ -51,6 +52,7 @@ _SNIFFED: dict[str, InputType] = {
     "HUGEINT": "numeric",
     "FLOAT": "numeric",
     "DOUBLE": "numeric",
+    "DECIMAL": "numeric",
     "DATE": "date",
 }
 
@@ -67,8 +69,16 @@ class FlatFile:
     types: dict[str, InputType]
 
     @classmethod
-    def open(cls, path: Path, key: str, declared: dict[str, InputType]) -> FlatFile:
+    def open(
+        cls, path: Path, key: str, declared: Mapping[str, InputType], registry: Mapping[str, str]
+    ) -> FlatFile:
         """Look at a file's columns.
+
+        Args:
+            path: the file.
+            key: its column of the household.
+            declared: types of columns that must be there.
+            registry: PostgreSQL types of the registry's columns: a column of that name has that type.
 
         Raises:
             SijillError: no such file, not readable, no column for the household, two columns of one plain name, or a
@@ -104,11 +114,11 @@ class FlatFile:
                     action=f"rename '{column}' or '{names[plain]}'",
                 )
             names[plain] = column
-            types[plain] = declared.get(plain) or _SNIFFED.get(kind.split("(")[0], "text")
-            if column in small and plain not in declared:
-                types[plain] = "integer"
-            if kind.startswith("DECIMAL") and plain not in declared:
-                types[plain] = "numeric"
+            known = declared.get(plain) or cast(
+                InputType | None, registry.get(plain, "").split("(")[0] or None
+            )
+            seen_type: InputType = "integer" if column in small else _SNIFFED.get(kind.split("(")[0], "text")
+            types[plain] = known or seen_type
         if KEY not in names:
             raise SijillError(
                 f"{path.name} has no column '{key}' that says the household{nearest(plain_name(key), names)}.",
@@ -221,9 +231,16 @@ def score_files(
     """
     progress("reading the pack")
     declared = _declared(pack)
-    tables = {"households": FlatFile.open(households, key, declared.households if declared else {})}
+    # A pack that declares nothing reads the registry: a file's columns of the same names are of the same types.
+    tables = {
+        "households": FlatFile.open(
+            households, key, declared.households if declared else {}, {} if declared else household_types()
+        )
+    }
     if members is not None:
-        tables["members"] = FlatFile.open(members, key, declared.members if declared else {})
+        tables["members"] = FlatFile.open(
+            members, key, declared.members if declared else {}, {} if declared else member_types()
+        )
     found = Inputs(
         households=tables["households"].types, members=tables["members"].types if members is not None else {}
     )
