@@ -3,8 +3,8 @@
 What belongs here: comparing what two packs, or two months of one pack, decide and owe. What does not: computing it; the
 models of a cycle do, in `sijill.policy.scratch`, and nothing of theirs outlives the comparison.
 
-Accuracy is measured against welfare that somebody else knows: the simulator's truth, or a survey of some households of the
-registry. Nothing but this measurement reads it.
+Accuracy is measured against welfare that somebody else knows: the simulator's truth, or a survey of some households of
+the registry. Nothing but this measurement reads it.
 """
 
 from __future__ import annotations
@@ -544,10 +544,9 @@ def _frontier(
 
 
 def _people(connection: sa.Connection, welfare: Welfare) -> Floats:
-    sizes = dict(
-        connection.exec_driver_sql("select household_id, n_members from registry.household").tuples().all()
-    )
-    return np.array([float(sizes.get(key, 0)) for key in welfare.household_id])
+    rows = connection.exec_driver_sql("select household_id, n_members from registry.household").all()
+    sizes = {str(household): float(n) for household, n in rows}
+    return np.array([sizes.get(key, 0.0) for key in welfare.household_id])
 
 
 def _open_to_all(policy: Policy, programme: str) -> dict[str, Any]:
@@ -630,8 +629,8 @@ def read_welfare(file: Path, poverty_line: float, warehouse: Warehouse) -> Welfa
     """Welfare from a survey of households of the registry.
 
     Args:
-        file: CSV or Parquet with `household_id` and `welfare` (a person and month, in the country's currency), and where
-            there are any `weight`, `cluster` and `stratum`.
+        file: CSV or Parquet with `household_id` and `welfare` (a person and month, in the country's currency), and
+            where there are any `weight`, `cluster` and `stratum`.
         poverty_line: in the same unit; poor is below it.
 
     Raises:

@@ -96,8 +96,9 @@ def report(comparison: Comparison) -> Page:
     page.text(
         f"Both on the same registry, that of {comparison.cycle}: {comparison.households:,} households, "
         f"{comparison.people:,} people. A is {a.name} with the rules of {a.month} (version {a.policy.version}); B is "
-        f"{b.name} with those of {b.month} (version {b.policy.version}). Facts, ages included, are the registry's on both "
-        "sides: what differs is policy. Neither arrears nor grace nor earlier decisions play a part."
+        f"{b.name} with those of {b.month} (version {b.policy.version}). Facts, ages included, are the registry's on "
+        "both sides: what differs is policy, as known in each month. Neither arrears for rules published late, nor "
+        "grace, nor earlier decisions play a part."
     )
     _standing(page, comparison)
     for programme in comparison.programmes:
@@ -320,14 +321,14 @@ def _measures(page: Page, comparison: Comparison) -> None:
     group = side.accuracy.poorest_share if side.accuracy else 0.0
     page.text(
         f"Against {known.source}, by people: {poor * 100:.1f}% of the people in the registry are poor. "
-        "Exclusion error: poor without the transfer ÷ all poor. Inclusion error: with the transfer and not poor ÷ all with "
-        f"it. CGH: share of the month's money that reaches the poorest {group * 100:.0f}% ÷ that share. Poverty gap closed: "
-        "what of the poor's shortfall in a month the money fills."
+        "Exclusion error: poor without the transfer ÷ all poor. Inclusion error: with the transfer and not poor ÷ all "
+        f"with it. CGH: share of the month's money that reaches the poorest {group * 100:.0f}% ÷ that share. "
+        "Poverty gap closed: what of the poor's shortfall in a month the money fills."
     )
     if known.unregistered_poor is not None:
         page.text(
-            f"{known.unregistered_poor * 100:.1f}% of all poor people are in no household that was surveyed: no card can "
-            "reach them, and these errors leave them out."
+            f"{known.unregistered_poor * 100:.1f}% of all poor people are in no household that was surveyed: no card "
+            "can reach them, and these errors leave them out."
         )
     if not known.is_sample:
         page.note("Every household's welfare is known: there is no sampling error, so no intervals.")

@@ -1,11 +1,12 @@
-"""Why a household got its decision, what would change it, and where each fact came from: sentences for letters and pages.
+"""Why a household got its decision, what would change it, and where each fact came from, in sentences.
 
-What belongs here: turning a stored decision, and the facts and rules behind it, into sentences, for one household or for all
-at once, by SQL. What does not: deciding, and any sum of its own beyond what one changed fact would do to a score.
+What belongs here: turning a stored decision, and the facts and rules behind it, into sentences, for one
+household or for all at once, by SQL. What does not: deciding, and any sum of its own beyond what one changed
+fact would do to a score.
 
-The nearest facts are computed, not tried: one answer changes, its points are put in the place of the old ones, and the new
-score is held against the line. All else stays, other households' scores included; where a rule and the score read the same
-fact, only the one that is spoken of is changed. The sentences say so.
+The nearest facts are computed, not tried: one answer changes, its points are put in the place of the old ones,
+and the new score is held against the line. All else stays, other households' scores included; where a rule and
+the score read the same fact, only the one that is spoken of is changed. The sentences say so.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ def write_table(
         )
     """)
     warehouse.execute(
-        f"comment on table {TABLE} is 'One row per household, programme, cycle, language and sentence: the decision in words'"
+        f"comment on table {TABLE} is "
+        "'One row per household, programme, cycle, language and sentence: the decision in words'"
     )
     total = 0
     for language in languages:
@@ -279,7 +281,9 @@ def explanation_query(
     }
     renderer = Renderer(variables, dict(tables or {}))
     at = {"household_decision": "decision.household_decision", "household_score": "scoring.household_score"}
-    at |= {"decision_rule": "decision.decision_rule", "scorecard_item": "scoring.scorecard_item"} | dict(tables or {})
+    at |= {"decision_rule": "decision.decision_rule", "scorecard_item": "scoring.scorecard_item"} | dict(
+        tables or {}
+    )
     where = f"cycle = '{cycle}'" + (" and household_id = :household_given" if one_household else "")
     ctes = [
         f"decided as (select * from {at['household_decision']} where {where})",
@@ -292,7 +296,8 @@ def explanation_query(
         members = renderer.macro("member_indicators")
         if members:
             listed = ", ".join(
-                f"{renderer.macro('policy_condition', i['expression'])} as member__{i['indicator']}" for i in members
+                f"{renderer.macro('policy_condition', i['expression'])} as member__{i['indicator']}"
+                for i in members
             )
             ctes.append(
                 f"member_facts as (select household_id, {listed} from registry.member_evidence group by household_id)"
@@ -310,7 +315,9 @@ def explanation_query(
             unions += lines
     body = "\nunion all\n".join(unions)
     return (
-        "with " + "\n, ".join(ctes) + f"\nselect household_id, programme, section, section_position, line_position, text"
+        "with "
+        + "\n, ".join(ctes)
+        + f"\nselect household_id, programme, section, section_position, line_position, text"
         f"\nfrom (\n{body}\n) as said\nwhere text is not null\n"
         "order by household_id, programme, section_position, line_position"
     )
@@ -319,13 +326,17 @@ def explanation_query(
 def _line(section: str, position: str, text: str, source: str, programme: str) -> str:
     return (
         f"select d.household_id, '{programme}'::text as programme, '{section}'::text as section"
-        f", {SECTIONS.index(section)} as section_position, ({position})::numeric as line_position, {text} as text\n{source}"
+        f", {SECTIONS.index(section)} as section_position, ({position})::numeric as line_position"
+        f", {text} as text\n{source}"
     )
 
 
 def _decision_lines(words: _Words, code: str, at: Mapping[str, str]) -> list[str]:
     statuses = [
-        s for p in words.policy.settings.programmes if p.code == code for s in p.statuses.model_dump().values()
+        s
+        for p in words.policy.settings.programmes
+        if p.code == code
+        for s in p.statuses.model_dump().values()
     ]
     named = "case d.status " + " ".join(f"when {quoted(s)} then {quoted(words.status(s))}" for s in statuses)
     named += " else '[' || d.status || ']' end"
@@ -335,6 +346,7 @@ def _decision_lines(words: _Words, code: str, at: Mapping[str, str]) -> list[str
     )
     reasons += " else '[' || r.reason || ']' end" if words.policy.reasons else ""
     mine = f"from decided as d where d.programme = '{code}'"
+    place = words.say("waiting", rank=number("d.waiting_rank", words.language, 0))
     with_reasons = (
         "from decided as d cross join lateral unnest(d.reasons, d.rules) with ordinality as r (reason, rule, place) "
         f"left join {at['decision_rule']} as k on k.cycle = d.cycle and k.programme = d.programme and k.rule = r.rule "
@@ -360,7 +372,7 @@ def _decision_lines(words: _Words, code: str, at: Mapping[str, str]) -> list[str
         _line(
             "decision",
             "1000",
-            f"case when d.waiting_rank is not null then {words.say('waiting', rank=number('d.waiting_rank', words.language, 0))} end",
+            f"case when d.waiting_rank is not null then {place} end",
             mine,
             code,
         ),
@@ -374,7 +386,9 @@ def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any])
     criteria = renderer.macro("policy_rows", "criteria", code)
     joined = f"from decided as d inner join facts as f on d.household_id = f.household_id where d.programme = '{code}'"
     statuses = programme["statuses"]
-    inside = "coalesce(d.margin, 1) > 0"
+    selection = next(iter(renderer.macro("policy_rows", "selection", code)), None)
+    on_the_line = selection is not None and selection["rule"] == "score" and "=" in selection["operator"]
+    inside = f"coalesce(d.margin, 1) {'>=' if on_the_line else '>'} 0"
     for place, row in enumerate(criteria, 1):
         name = row["code"]
         label = words.label("fact", name)
@@ -456,7 +470,9 @@ def _score_lines(
             words.say(
                 "rank",
                 rank=number("s.score_rank", words.language, 0),
-                population=counted("s.population", "household", words.language, words.currency, 0, "genitive"),
+                population=counted(
+                    "s.population", "household", words.language, words.currency, 0, "genitive"
+                ),
             ),
             joined,
             code,
@@ -465,7 +481,13 @@ def _score_lines(
     joined_line = f"{joined} cross join line_{code} as l"
     if line_sql:
         lines.append(
-            _line("score", "2", f"case when l.in_at is not null then {words.say('line', line=words.points('l.in_at'))} end", joined_line, code)
+            _line(
+                "score",
+                "2",
+                f"case when l.in_at is not null then {words.say('line', line=words.points('l.in_at'))} end",
+                joined_line,
+                code,
+            )
         )
         short = f"({sign}) * (l.in_at - s.score)"
         lines.append(
@@ -480,7 +502,9 @@ def _score_lines(
         )
     if not facts_known:
         return ctes, lines
-    ctes.append(_answers_cte(renderer, columns, card_name, any(c["of"] == "members" for c in columns.values())))
+    ctes.append(
+        _answers_cte(renderer, columns, card_name, any(c["of"] == "members" for c in columns.values()))
+    )
     answered = f"{joined} inner join answers_{card_name} as a on d.household_id = a.household_id"
     nothing = []
     for place, name in enumerate(names, 1):
@@ -489,12 +513,12 @@ def _score_lines(
         label = words.label("indicator", name)
         points = f"(s.item_points[{place}] / s.score_denominator)"
         value = _value(words, name, columns[name])
-        most = renderer.macro("item_value", card.method, name, [], {}, card) if False else None
         text = words.say("item", label=label, value=value, points=words.points(points))
+        gained = number(points, words.language, 4)
         maximum = _most(card.method, [r for r in rows if r["indicator"] == name])
         if maximum is not None:
             text = words.say(
-                "item_of", label=label, value=value, points=words.points(points), most=words.points(maximum, "genitive")
+                "item_of", label=label, value=value, points=gained, most=words.points(maximum, "genitive")
             )
         # The largest contributions first.
         lines.append(
@@ -507,11 +531,16 @@ def _score_lines(
             )
         )
         nothing.append(f"case when coalesce({points}, 0) = 0 then {label} end")
-        del most
     comma = quoted(words.word("comma"))
     listed = f"nullif(concat_ws({comma}, {', '.join(nothing)}), '')" if nothing else "null"
     lines.append(
-        _line("score", "900", f"case when {listed} is not null then {words.say('nothing', labels=listed)} end", answered, code)
+        _line(
+            "score",
+            "900",
+            f"case when {listed} is not null then {words.say('nothing', labels=listed)} end",
+            answered,
+            code,
+        )
     )
     if line_sql:
         more, changes = _changes(words, renderer, programme, names, rows, columns, sign)
@@ -581,7 +610,8 @@ def _value(words: _Words, name: str, column: Mapping[str, Any], at: str = "a") -
             if kind == "value" and ("." not in code or code.startswith(f"{name}."))
         }
         cases = " ".join(
-            f"when {quoted(v)} then {quoted(words.labels.value(name, v, words.language))}" for v in sorted(known)
+            f"when {quoted(v)} then {quoted(words.labels.value(name, v, words.language))}"
+            for v in sorted(known)
         )
         named = f"case {column_sql} {cases} else {column_sql} end" if cases else column_sql
         return f"coalesce({named}, {unknown})"
@@ -619,36 +649,42 @@ def _changes(
         for alternative in _alternatives(words, card.method, name, mine, columns[name], renderer):
             offered.append(
                 f"({words.label('indicator', name)}, {value}, {alternative.words}"
-                f", ({alternative.points})::numeric / s.score_denominator, s.item_points[{place}] / s.score_denominator)"
+                f", ({alternative.points})::numeric / s.score_denominator"
+                f", s.item_points[{place}] / s.score_denominator)"
             )
     if not offered:
         return [], []
     statuses = programme["statuses"]
     selected, passed = quoted(words.status(statuses["selected"])), quoted(words.status(statuses["passed"]))
-    crosses_in = f"case when l.is_strict then {sign} * (c.score - l.in_at) > 0 else {sign} * (c.score - l.in_at) >= 0 end"
-    stays = f"case when l.is_strict then {sign} * (c.score - l.stays_at) > 0 else {sign} * (c.score - l.stays_at) >= 0 end"
+    selected_code, passed_code = quoted(statuses["selected"]), quoted(statuses["passed"])
+    crosses_in, stays = (
+        f"case when l.is_strict then {sign} * (c.score - l.{line}) > 0 else {sign} * (c.score - l.{line}) >= 0 end"
+        for line in ("in_at", "stays_at")
+    )
     cte = f"""changed_{code} as (
         select household_id, label, value, alternative, score, is_inside, flips
-            , row_number() over (partition by household_id order by flips desc, distance, label, alternative) as place
             , bool_or(flips) over (partition by household_id) as any_flips
+            -- Of those that cross the line the smallest change first; of those that do not, the largest.
+            , row_number() over (
+                partition by household_id
+                order by flips desc, abs(score - own_score) * case when flips then 1 else -1 end, label, alternative
+            ) as place
         from (
-            select d.household_id, c.label, c.value, c.alternative, c.score, d.status = {quoted(statuses['selected'])} as is_inside
-                , case when d.status = {quoted(statuses['selected'])} then not ({stays}) else {crosses_in} end as flips
-                , case when d.status = {quoted(statuses['selected'])} then 1 else 1 end
-                    * case when case when d.status = {quoted(statuses['selected'])} then not ({stays}) else {crosses_in} end
-                        then abs(c.score - s.score) else -abs(c.score - s.score) end as distance
-            from decided as d
+            select d.household_id, c.label, c.value, c.alternative, c.score, s.score as own_score, d.is_inside
+                , case when d.is_inside then not ({stays}) else {crosses_in} end as flips
+            from (
+                select *, status = {selected_code} as is_inside from decided
+                where programme = '{code}' and status in ({selected_code}, {passed_code}) and not is_in_grace
+            ) as d
             inner join scored as s on d.household_id = s.household_id and s.scorecard = '{card_name}'
             inner join answers_{card_name} as a on d.household_id = a.household_id
             cross join line_{code} as l
             cross join lateral (
                 select o.label, o.value, o.alternative, s.score - o.points_now + o.points_then as score
-                from (values {', '.join(offered)}) as o (label, value, alternative, points_then, points_now)
+                from (values {", ".join(offered)}) as o (label, value, alternative, points_then, points_now)
                 where o.points_now is not null
-                    and sign(o.points_then - o.points_now) = case when d.status = {quoted(statuses['selected'])} then -({sign}) else {sign} end
+                    and sign(o.points_then - o.points_now) = case when d.is_inside then -({sign}) else {sign} end
             ) as c
-            where d.programme = '{code}' and d.status in ({quoted(statuses['selected'])}, {quoted(statuses['passed'])})
-                and not d.is_in_grace
         ) as tried
     )"""
     joined = f"from changed_{code} as d"
@@ -711,7 +747,11 @@ def _comparison(condition: str) -> tuple[str, float] | None:
     if type(tree) not in signs or not isinstance(tree.this, exp.Column):
         return None
     right = tree.expression
-    return (signs[type(tree)], float(right.this)) if isinstance(right, exp.Literal) and not right.is_string else None
+    return (
+        (signs[type(tree)], float(right.this))
+        if isinstance(right, exp.Literal) and not right.is_string
+        else None
+    )
 
 
 def _spoken(
@@ -745,9 +785,7 @@ def _spoken(
     return words.word("above" if operator == ">" else "at_least").format(a=a)
 
 
-def _otherwise(
-    words: _Words, name: str, conditions: Sequence[str], column: Mapping[str, Any]
-) -> str | None:
+def _otherwise(words: _Words, name: str, conditions: Sequence[str], column: Mapping[str, Any]) -> str | None:
     """What is left when no condition holds."""
     if column["type"] == "boolean":
         negated = isinstance(parse(conditions[0]).unnest(), exp.Not)
@@ -804,7 +842,7 @@ def _sources(
     by_entity: dict[str, list[str]] = {}
     for name in names:
         read = columns_of(columns[name]["expression"])
-        entities = sorted({_ENTITY_OF[c] for c in read if c in _ENTITY_OF}) or ["survey"]
+        entities = sorted({_ENTITY_OF.get(c, "survey") for c in read}) or ["survey"]
         for entity in entities:
             by_entity.setdefault(entity, []).append(words.labels.text("indicator", name, words.language))
     found = []
@@ -818,7 +856,11 @@ def _sources(
         else:
             on = received.get(entity)
             slots = {"register": quoted(register), "labels": listed}
-            text = words.say("source_register", date=day(f"date '{on}'"), **slots) if on else words.say("source_undated", **slots)
+            text = (
+                words.say("source_register", date=day(f"date '{on}'"), **slots)
+                if on
+                else words.say("source_undated", **slots)
+            )
             source = answered
         found.append(_line("source", str(place), text, source, code))
     return found

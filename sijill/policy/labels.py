@@ -1,11 +1,12 @@
 """`labels.csv` of a pack: what its codes are called, in each language; the words of letters and pages.
 
-A row is `kind, code, unit, ar, fr, en`. Kinds: `indicator` (a fact that a card reads), `value` (an answer: `walls.mud`, or
-`mud` wherever it occurs), `fact` (what a criterion compares: the criterion's code), `status`, `evidence` (a register).
-`unit` is that of an indicator or a fact: `currency`, `share`, `person`, `year`, `month`, `km`, `kwh`, `point`, or nothing.
+A row is `kind, code, unit, ar, fr, en`. Kinds: `indicator` (a fact that a card reads), `value` (an answer:
+`walls.mud`, or `mud` wherever it occurs), `fact` (what a criterion compares: the criterion's code), `status`,
+`evidence` (a register). `unit` is that of an indicator or a fact: `currency`, `share`, `person`, `year`,
+`month`, `km`, `kwh`, `point`, or nothing.
 
-Labels are not policy: they have no dates, and changing one changes no version. Where one is missing the code itself shows, in
-brackets, and `sijill policy check` says so.
+Labels are not policy: they have no dates, and changing one changes no version. Where one is missing the code
+itself shows, in brackets, and `sijill policy check` says so.
 """
 
 from __future__ import annotations

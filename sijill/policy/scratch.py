@@ -1,10 +1,13 @@
-"""A cycle of a policy computed apart: the very SQL of a cycle, its results in tables that vanish with the connection.
+"""A cycle of a policy computed apart: the very SQL of a cycle, its results in tables that vanish with the
+connection.
 
-What belongs here: rendering the scoring and decision models of `dbt_project` over the registry as it stands, into
-temporary tables. What does not: any arithmetic of its own, and writing anything that outlives the connection.
+What belongs here: rendering the scoring and decision models of `dbt_project` over the registry as it stands,
+into temporary tables. What does not: any arithmetic of its own, and writing anything that outlives the
+connection.
 
-The registry's facts are those of the cycle that built them; rules, amounts and calendars are those of the month asked for.
-Decisions stand alone: no earlier decision is known, so nobody crosses a line or is in grace, and nothing is in arrears.
+The registry's facts are those of the cycle that built them; rules, amounts and calendars are those of the month
+asked for. Decisions stand alone: no earlier decision is known, so nobody crosses a line or is in grace, and
+nothing is in arrears.
 """
 
 from __future__ import annotations

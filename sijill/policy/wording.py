@@ -1,7 +1,8 @@
 """Numbers, units and sentences in Arabic, French and English, as SQL and as text.
 
-An explanation is made for every household at once, so its sentences are SQL: what is fixed is a literal, what differs is a
-column. Agreement of number and noun follows the plural categories of the Unicode CLDR; Arabic has six.
+An explanation is made for every household at once, so its sentences are SQL: what is fixed is a literal, what
+differs is a column. Agreement of number and noun follows the plural categories of the Unicode CLDR; Arabic has
+six.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def number(value: str, language: str, decimals: int = 3) -> str:
     return text if language == "en" else f"translate({text}, ',.', chr(160) || ',')"
 
 
-def counted(value: str, unit: str, language: str, currency: str, decimals: int = 3, form: str = "units") -> str:
+def counted(
+    value: str, unit: str, language: str, currency: str, decimals: int = 3, form: str = "units"
+) -> str:
     """A number with its unit, agreeing, as SQL text; null stays null."""
     if unit == "share":
         sign = {"ar": "%", "fr": " %", "en": "%"}[language]
@@ -62,9 +65,7 @@ def counted(value: str, unit: str, language: str, currency: str, decimals: int =
     n = f"round(({value})::numeric, {decimals})"
     if language != "ar":
         single = f"abs({n}) < 2" if language == "fr" else f"{n} = 1"
-        return (
-            f"({plain} || ' ' || case when {single} then {quoted(forms['one'])} else {quoted(forms['other'])} end)"
-        )
+        return f"({plain} || ' ' || case when {single} then {quoted(forms['one'])} else {quoted(forms['other'])} end)"
     two = forms["two_genitive"] if form == "genitive" and "two_genitive" in forms else forms["two"]
     return (
         f"(case when {n} = 1 then {quoted(forms['one'])} when {n} = 2 then {quoted(two)} "
