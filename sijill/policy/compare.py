@@ -257,17 +257,18 @@ def compare(
                 )
                 if line is not None:
                     frontiers[letter, programme] = line
-        households, people = connection.exec_driver_sql(
-            "select count(*), coalesce(sum(n_members), 0) from registry.household"
-        ).one()
+        counted = _read(
+            connection,
+            "select count(*)::float8 as households, coalesce(sum(n_members), 0)::float8 as people from registry.household",
+        ).to_pylist()[0]
     return Comparison(
         a=sides["a"],
         b=sides["b"],
         country=country.name,
         currency=country.currency,
         cycle=cycle,
-        households=int(households),
-        people=int(people),
+        households=int(counted["households"]),
+        people=int(counted["people"]),
         programmes=programmes,
         transitions={p: _transitions(table, p) for p in programmes},
         groups={p: _groups(table, p) for p in programmes},
@@ -305,15 +306,18 @@ def month_after(month: str, n: int) -> str:
 
 
 def _costs(connection: sa.Connection, made: Scratch) -> list[tuple[str, str, float]]:
-    rows = connection.exec_driver_sql(f"""
-        select coalesce(d.region, '?'), c.programme, sum(c.amount)
+    rows = _read(
+        connection,
+        f"""
+        select coalesce(d.region, '?') as region, c.programme, sum(c.amount)::float8 as amount
         from {made["entitlement_component"]} as c
         inner join {made["household_decision"]} as d
             on c.household_id = d.household_id and c.programme = d.programme
         where c.kind = 'regular'
         group by 1, 2
-    """).all()
-    return [(str(region), str(programme), float(amount)) for region, programme, amount in rows]
+        """,
+    ).to_pylist()
+    return [(row["region"], row["programme"], float(row["amount"])) for row in rows]
 
 
 def _drop(connection: sa.Connection, made: Scratch) -> None:
@@ -544,8 +548,8 @@ def _frontier(
 
 
 def _people(connection: sa.Connection, welfare: Welfare) -> Floats:
-    rows = connection.exec_driver_sql("select household_id, n_members from registry.household").all()
-    sizes = {str(household): float(n) for household, n in rows}
+    rows = _read(connection, "select household_id, n_members::float8 as n_members from registry.household")
+    sizes = dict(zip(rows["household_id"].to_pylist(), rows["n_members"].to_pylist(), strict=True))
     return np.array([sizes.get(key, 0.0) for key in welfare.household_id])
 
 

@@ -219,10 +219,8 @@ def _cost(page: Page, comparison: Comparison, programme: str) -> None:
         "Cost by month",
     )
     regions = sorted({k[1] for k in comparison.by_region if k[2] == programme})
-    pairs = [
-        (r, *(comparison.by_region.get((letter, r, programme), 0.0) for letter in ("a", "b")))
-        for r in regions
-    ]
+    of = comparison.by_region
+    pairs = [(r, of.get(("a", r, programme), 0.0), of.get(("b", r, programme), 0.0)) for r in regions]
     pairs.sort(key=lambda row: -max(row[1], row[2]))
     page.table(
         ("region", f"A, {comparison.currency}", f"B, {comparison.currency}", "change"),

@@ -212,7 +212,7 @@ def _received(warehouse: Warehouse, country: Country, cycle: str) -> dict[str, s
     for contract in load_contracts(country):
         for table in contract.tables:
             on = by_table.get(table.name)
-            if on is not None:
+            if on is not None and table.entity is not None:
                 found[table.entity] = max(found.get(table.entity, ""), on.isoformat())
     return found
 
@@ -524,7 +524,7 @@ def _score_lines(
         lines.append(
             _line(
                 "score",
-                f"10 + 1 / (1 + abs({points}))",
+                f"10 + 1 / (1 + abs({points})) + {place} * 0.000001",
                 f"case when {points} <> 0 then {text} end",
                 answered,
                 code,
@@ -743,15 +743,18 @@ def _comparison(condition: str) -> tuple[str, float] | None:
         tree = parse(condition).unnest()
     except (sqlglot.errors.SqlglotError, ValueError):
         return None
-    signs = {exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=", exp.EQ: "="}
-    if type(tree) not in signs or not isinstance(tree.this, exp.Column):
+    signs: dict[type[exp.Expression], str] = {
+        exp.LT: "<",
+        exp.LTE: "<=",
+        exp.GT: ">",
+        exp.GTE: ">=",
+        exp.EQ: "=",
+    }
+    sign = next((text for kind, text in signs.items() if type(tree) is kind), None)
+    right = tree.args.get("expression")
+    if sign is None or not isinstance(tree.this, exp.Column):
         return None
-    right = tree.expression
-    return (
-        (signs[type(tree)], float(right.this))
-        if isinstance(right, exp.Literal) and not right.is_string
-        else None
-    )
+    return (sign, float(right.this)) if isinstance(right, exp.Literal) and not right.is_string else None
 
 
 def _spoken(

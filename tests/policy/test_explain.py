@@ -34,6 +34,10 @@ def decided(warehouse: Warehouse) -> Warehouse:
     warehouse.execute(
         "update registry.household_evidence set monthly_net_income_amount = monthly_net_income_amount / 10"
     )
+    warehouse.execute(
+        "update registry.household_evidence set n_second_homes = 1, monthly_net_income_amount = 99999 "
+        "where household_id = (select min(household_id) from registry.household)"
+    )
     _decide(warehouse)
     return warehouse
 
@@ -156,7 +160,7 @@ def test_a_changed_answer_does_to_the_decision_what_was_said(told):
             connection.rollback()
             assert now == (float(found.group(3)), statuses[found.group(4)])
             tried[statuses[found.group(4)]] += 1
-    assert tried == {"poor": 3, "limited_income": 3}
+    assert all(tried.values()), tried
 
 
 def _recomputed(connection: sa.Connection, policy, household: str) -> tuple[float, str]:
