@@ -259,7 +259,8 @@ def compare(
                     frontiers[letter, programme] = line
         counted = _read(
             connection,
-            "select count(*)::float8 as households, coalesce(sum(n_members), 0)::float8 as people from registry.household",
+            "select count(*)::float8 as households, coalesce(sum(n_members), 0)::float8 as people "
+            "from registry.household",
         ).to_pylist()[0]
     return Comparison(
         a=sides["a"],

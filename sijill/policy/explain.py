@@ -324,10 +324,17 @@ def explanation_query(
 
 
 def _line(section: str, position: str, text: str, source: str, programme: str) -> str:
+    return _lines(section, [(position, text)], source, programme)
+
+
+def _lines(section: str, said: Sequence[tuple[str, str]], source: str, programme: str) -> str:
+    """One pass over `source`, which may end in a condition, that says several sentences of each of its rows."""
+    listed = "\n, ".join(f"(({position})::numeric, {text})" for position, text in said)
+    table, where, condition = source.partition(" where ")
     return (
         f"select d.household_id, '{programme}'::text as programme, '{section}'::text as section"
-        f", {SECTIONS.index(section)} as section_position, ({position})::numeric as line_position"
-        f", {text} as text\n{source}"
+        f", {SECTIONS.index(section)} as section_position, v.line_position, v.text\n{table}"
+        f" cross join lateral (values {listed}) as v (line_position, text){where}{condition}"
     )
 
 
@@ -382,7 +389,8 @@ def _decision_lines(words: _Words, code: str, at: Mapping[str, str]) -> list[str
 def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any]) -> list[str]:
     """Each criterion that applies, met or not, and what would meet the one that is not."""
     code = programme["code"]
-    found = []
+    met_or_not: list[tuple[str, str]] = []
+    would_meet: list[tuple[str, str]] = []
     criteria = renderer.macro("policy_rows", "criteria", code)
     joined = f"from decided as d inner join facts as f on d.household_id = f.household_id where d.programme = '{code}'"
     statuses = programme["statuses"]
@@ -411,8 +419,8 @@ def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any])
             value = words.amount(f"({row['fact']})::numeric", unit)
             slots["value"] = f"coalesce({value}, {quoted(words.word('unknown'))})"
             slots["threshold"] = words.amount(threshold, unit)
-        where = f"{joined} and {applies} is true"
-        found.append(_line("rule", str(place), words.say(f"criterion_{side}", **slots), where, code))
+        said = words.say(f"criterion_{side}", **slots)
+        met_or_not.append((str(place), f"case when {applies} is true then {said} end"))
         after = (
             f"case when {inside} then {quoted(words.status(statuses['selected']))} "
             f"else {quoted(words.status(statuses['passed']))} end"
@@ -424,9 +432,12 @@ def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any])
         slots = {"label": label, "then": then}
         if side != "plain":
             slots["threshold"] = words.amount(threshold, unit, "genitive")
-        failing = f"{where} and not {met} and 'criterion:{name}' = any(d.rules)"
-        found.append(_line("change", str(place), words.say(f"change_{side}", **slots), failing, code))
-    return found
+        said = words.say(f"change_{side}", **slots)
+        failing = f"{applies} is true and not {met} and 'criterion:{name}' = any(d.rules)"
+        would_meet.append((str(place), f"case when {failing} then {said} end"))
+    if not criteria:
+        return []
+    return [_lines("rule", met_or_not, joined, code), _lines("change", would_meet, joined, code)]
 
 
 def _is_number(fact: str) -> bool:
@@ -506,7 +517,8 @@ def _score_lines(
         _answers_cte(renderer, columns, card_name, any(c["of"] == "members" for c in columns.values()))
     )
     answered = f"{joined} inner join answers_{card_name} as a on d.household_id = a.household_id"
-    nothing = []
+    nothing: list[str] = []
+    items: list[tuple[str, str]] = []
     for place, name in enumerate(names, 1):
         if name == "constant":
             continue
@@ -521,32 +533,22 @@ def _score_lines(
                 "item_of", label=label, value=value, points=gained, most=words.points(maximum, "genitive")
             )
         # The largest contributions first.
-        lines.append(
-            _line(
-                "score",
+        items.append(
+            (
                 f"10 + 1 / (1 + abs({points})) + {place} * 0.000001",
                 f"case when {points} <> 0 then {text} end",
-                answered,
-                code,
             )
         )
         nothing.append(f"case when coalesce({points}, 0) = 0 then {label} end")
     comma = quoted(words.word("comma"))
     listed = f"nullif(concat_ws({comma}, {', '.join(nothing)}), '')" if nothing else "null"
-    lines.append(
-        _line(
-            "score",
-            "900",
-            f"case when {listed} is not null then {words.say('nothing', labels=listed)} end",
-            answered,
-            code,
-        )
-    )
+    items.append(("900", f"case when {listed} is not null then {words.say('nothing', labels=listed)} end"))
+    lines.append(_lines("score", items, answered, code))
     if line_sql:
         more, changes = _changes(words, renderer, programme, names, rows, columns, sign)
         ctes += more
         lines += changes
-    lines += _sources(words, columns, [n for n in names if n != "constant"], answered, code, received)
+    lines.append(_sources(words, columns, [n for n in names if n != "constant"], answered, code, received))
     return ctes, lines
 
 
@@ -840,7 +842,7 @@ def _sources(
     answered: str,
     code: str,
     received: Mapping[str, str],
-) -> list[str]:
+) -> str:
     """One sentence a source: its day, and the facts that came from it."""
     by_entity: dict[str, list[str]] = {}
     for name in names:
@@ -848,14 +850,13 @@ def _sources(
         entities = sorted({_ENTITY_OF.get(c, "survey") for c in read}) or ["survey"]
         for entity in entities:
             by_entity.setdefault(entity, []).append(words.labels.text("indicator", name, words.language))
-    found = []
+    found: list[tuple[str, str]] = []
     for place, (entity, labels) in enumerate(by_entity.items()):
         listed = quoted(words.word("comma").join(labels))
         register = words.labels.texts.get(("evidence", entity), {}).get(words.language)
         register = register or texts(words.language)["evidence"].get(entity, f"[{entity}]")
         if entity == "survey":
             text = words.say("source_survey", date=day("f.surveyed_on"), labels=listed)
-            source = f"{answered} inner join facts as f on d.household_id = f.household_id"
         else:
             on = received.get(entity)
             slots = {"register": quoted(register), "labels": listed}
@@ -864,6 +865,7 @@ def _sources(
                 if on
                 else words.say("source_undated", **slots)
             )
-            source = answered
-        found.append(_line("source", str(place), text, source, code))
-    return found
+        found.append((str(place), text))
+    return _lines(
+        "source", found, f"{answered} inner join facts as f on d.household_id = f.household_id", code
+    )
