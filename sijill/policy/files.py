@@ -21,7 +21,7 @@ import pyarrow as pa
 from adbc_driver_postgresql import dbapi as adbc
 
 from sijill.errors import SijillError
-from sijill.policy.columns import household_types, member_types
+from sijill.policy.columns import household_types, member_types, plain_name
 from sijill.policy.expressions import columns_of, nearest
 from sijill.policy.loader import load_policy
 from sijill.policy.pack import Policy
@@ -102,6 +102,9 @@ class FlatFile:
                 expected="a CSV file with a header (.csv, .csv.gz) or a Parquet file (.parquet)",
                 action="save the file anew in one of these forms",
             ) from None
+        declared = {
+            KEY if plain_name(n) == plain_name(key) else plain_name(n): k for n, k in declared.items()
+        }
         names: dict[str, str] = {}
         types: dict[str, InputType] = {}
         for column, kind, *_ in seen:
@@ -441,12 +444,6 @@ def _first_line(error: Exception) -> str:
 def _read(cursor: Any, query: str) -> pa.Table:
     cursor.execute(query)
     return cast(pa.Table, cursor.fetch_arrow_table())
-
-
-def plain_name(column: str) -> str:
-    """The name of a file's column in expressions."""
-    plain = re.sub(r"\W+", "_", column.strip().lower()).strip("_")
-    return f"_{plain}" if plain[:1].isdigit() else plain
 
 
 def _reader(path: Path, *, all_text: bool = False) -> str:

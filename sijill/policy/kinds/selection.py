@@ -1,6 +1,7 @@
 """`selection.csv`: who, among the eligible, gets the transfer, and what the line between in and out allows for.
 
-Rules: `quantile` (the poorest `take` of `groups` equal parts of the surveyed households, or of their people), `score` (`score operator threshold`), `all`.
+Rules: `quantile` (the poorest `take` of `groups` equal parts of the surveyed households, or of their people), `score`
+(`score operator threshold`), `all`.
 `margin` is how near the line a household is marked, in shares of the ranked population for a quantile and in points of
 the score otherwise. A household that crossed the line outwards keeps its place for `grace_cycles` cycles.
 """
