@@ -52,7 +52,7 @@ lock: $(STAMP)  ## renew the locks from pyproject.toml
 	    --constraint requirements-bootstrap.lock --python-version 3.11 --extra dev pyproject.toml --output-file requirements.lock
 
 bench-policy: $(STAMP)  ## scores, decisions and entitlements against the same written by hand (HOUSEHOLDS=900000)
-	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.policy --households "$(HOUSEHOLDS)"
+	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.policy --households "$(if $(filter command line environment,$(origin HOUSEHOLDS)),$(HOUSEHOLDS),100000)"
 
 stop: $(STAMP)  ## stop the embedded PostgreSQL
 	@$(BIN)/sijill stop
