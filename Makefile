@@ -15,7 +15,7 @@ SEED ?= 1
 CYCLE ?=
 WORKERS ?= 2
 
-.PHONY: help setup run ui test lint format lock stop clean bench-policy bench-linkage-speed
+.PHONY: help setup run ui test lint format lock stop clean bench-policy bench-linkage bench-linkage-speed
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ bench-policy: $(STAMP)  ## scores, decisions and entitlements against the same w
 
 stop: $(STAMP)  ## stop the embedded PostgreSQL
 	@$(BIN)/sijill stop
+
+bench-linkage: $(STAMP)  ## accuracy of linkage on public and simulated sets (DATA=folder with linkage/ and pseudopeople/)
+	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.linkage $(if $(DATA),--data "$(DATA)") --households "$(if $(filter command line,$(origin HOUSEHOLDS)),$(HOUSEHOLDS),20000)"
 
 clean:  ## remove the virtual environment and all data (asks first)
 	@read -p "Remove .venv and the data folder .sijill? [y/N] " answer && [ "$$answer" = y ]

@@ -28,6 +28,8 @@ _LEAST_PROBABILITY = 0.01
 # Of the records of a file that holds each person once, fewer than this are alike in all they tell
 _REPEATED_SHARE = 0.01
 _MAXIMUM_WEIGHT = 64
+# Wrong links are to be this much fewer than what is stated: their number is an estimate
+_MARGIN = 1.5
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def _with_threshold(
                 range between unbounded preceding and current row) as precision
             from decided where match_probability >= 0.5
         )
-        select min(p) from cumulated where precision >= {precision}"""
+        select min(p) from cumulated where 1 - precision <= {(1 - precision) / _MARGIN}"""
     ).fetchall()
     own = float(row[0][0]) if row[0][0] is not None else 1.0
     link = own if dedupe else max(own, profile.link_probability)

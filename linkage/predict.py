@@ -63,9 +63,7 @@ def predict(people: People, name: str, profile: Profile, table: str, *, with_lev
         )
         return 0
     configuration = settings(copy.deepcopy(profile.comparisons), rules, dedupe=people.dedupe)
-    configuration["probability_two_random_records_match"] = profile.prior(
-        people.n_spine, dedupe=people.dedupe
-    )
+    configuration["probability_two_random_records_match"] = profile.prior(people.n_spine)
     configuration["retain_intermediate_calculation_columns"] = with_levels
     configuration["retain_matching_columns"] = with_levels
     levels = "".join(f", gamma_{c['output_column_name']}" for c in profile.comparisons) if with_levels else ""

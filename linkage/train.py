@@ -89,7 +89,7 @@ def train_profile(
             expected="columns of the same meaning, filled on both sides",
             action="add meanings to the spec (names, birth date, numbers, address)",
         )
-    sample = learning.draw(connection, left, comparisons, list(rules), dedupe=people.dedupe)
+    sample = learning.draw(connection, left, comparisons, rules, dedupe=people.dedupe)
     learnt = learning.fit(sample)
     first = learning.first_weights(learnt)
     weights = learning.pooled(first, learning.rival_weights(sample, learnt, unique_left=unique_left))
