@@ -344,9 +344,11 @@ def main() -> None:
         found = {}
         for step in ("land", "stage", "ours", "raw"):
             print(f"{step} ...", file=sys.stderr, flush=True)
-            command = [sys.executable, "-m", "benchmarks.linkage_speed", "--step", step, "--home", str(home), "--survey", str(asked.survey),
-                       "--register", str(asked.register)]  # fmt: skip
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=COUNTRY.parents[1])
+            command = [sys.executable, "-m", "benchmarks.linkage_speed", "--step", step, "--home", str(home)]
+            command += ["--survey", str(asked.survey), "--register", str(asked.register)]
+            done = subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, text=True, cwd=COUNTRY.parents[1]
+            )
             found[step] = json.loads(done.stdout.strip().splitlines()[-1])
             print(json.dumps(found[step]), file=sys.stderr, flush=True)
     section = _section(asked.survey, asked.register, found)
