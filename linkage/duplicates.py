@@ -252,25 +252,33 @@ def group_loose(connection: duckdb.DuckDBPyConnection, twin: str, single_sources
 def _doubtful(connection: duckdb.DuckDBPyConnection, twin: str) -> None:
     """Create `doubtful_twin`: likely pairs, one of them surveyed, that are not one person so far."""
     connection.execute(
-        f"""create or replace temp table doubtful_twin as
-        with shown as (
-            -- of an identity with many records, the first two stand for all
-            select *, row_number() over (partition by record_id order by not is_survey, node) as place
-            from (select l.*, t.label from loose_node as l join label_table as t using (node))
-            qualify place <= 2
-        ),
-        pair as (
-            select a.node as a, b.node as b, t.match_weight from {twin} as t
-            join shown as a on a.record_id = t.left_id and a.place = 1
-            join shown as b on b.record_id = t.right_id
-                and b.place = case when t.left_id = t.right_id then 2 else 1 end
-            where a.label <> b.label and (a.is_survey or b.is_survey)
-                and not coalesce(a.source = b.source and a.household_key = b.household_key, false)
-        )
+        """create or replace temp table shown as
+        -- of an identity with many records, the first two stand for all
+        select * from (
+            select l.node, l.source, l.household_key, l.record_id, l.is_survey, t.label,
+                row_number() over (partition by l.record_id order by not l.is_survey, l.node) as place
+            from loose_node as l join label_table as t using (node)
+        ) where place <= 2"""
+    )
+    connection.execute(
+        f"""create or replace temp table shown_pair as
+        select a.node as a, b.node as b, t.match_weight, a.label as a_label, b.label as b_label,
+            a.is_survey or b.is_survey as is_surveyed,
+            coalesce(a.source = b.source and a.household_key = b.household_key, false) as is_one_household
+        from (select left_id, right_id, match_weight, 1 as left_place,
+                case when left_id = right_id then 2 else 1 end as right_place from {twin}) as t
+        join shown as a on a.record_id = t.left_id and a.place = t.left_place
+        join shown as b on b.record_id = t.right_id and b.place = t.right_place"""
+    )
+    connection.execute(
+        """create or replace temp table doubtful_twin as
         select l.source, l.source_key, r.source as other_source, r.source_key as other_key, p.match_weight
-        from pair as p
-        join loose_node as l on l.node = least(p.a, p.b)
-        join loose_node as r on r.node = greatest(p.a, p.b)"""
+        from (
+            select least(a, b) as l_node, greatest(a, b) as r_node, match_weight from shown_pair
+            where a_label <> b_label and is_surveyed and not is_one_household
+        ) as p
+        join loose_node as l on l.node = p.l_node
+        join loose_node as r on r.node = p.r_node"""
     )
 
 

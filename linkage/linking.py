@@ -16,7 +16,7 @@ import pyarrow as pa
 from linkage import duplicates, incremental, pages, review, state
 from linkage import people as people_module
 from linkage.ledger import LedgerChanges, record
-from linkage.model import PROFILES, BlockingRule, LinkageError, Model, Profile, affordable_rules, latest
+from linkage.model import PROFILES, BlockingRule, LinkageError, Model, Profile, latest
 from linkage.pairs import LEAST_WEIGHT, score
 from linkage.people import Engine, People
 from linkage.predict import predict, prepare
@@ -440,7 +440,7 @@ def _compare(
     for name in people.profiles:
         say(f"comparing people {name.replace('_', ' ')}")
         if frozen is None:
-            rules[name] = tuple(affordable_rules(connection, f"people_{name}", "spine", name))
+            rules[name] = tuple(people.rules(name))
             comparisons += predict(people, name, profiles[name], f"pair_{name}")
             tables.append(f"select record_id, spine_id, match_weight from pair_{name}")
         else:
