@@ -20,7 +20,6 @@ from typing import Any
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from linkage.model import BlockingRule, columns_of
 
@@ -376,7 +375,7 @@ def rescaled(sample: Sample, learnt: Learnt) -> Weights:
 
     A record with a sure duplicate seldom has a second one, so its other candidates are false. The score s of
     a pair then has odds exp(a s + b), where candidates of all records are 1 + exp(a s + b) times as many as
-    rivals of that score; a and b by maximum likelihood. Where duplicates are not rare, nothing is changed.
+    rivals of that score; a and b by maximum likelihood, over a grid. Where duplicates are not rare, nothing is changed.
     """
     first = first_weights(learnt)
     if not len(sample.group):
@@ -389,22 +388,21 @@ def rescaled(sample: Sample, learnt: Learnt) -> Weights:
     is_rival = sure[sample.group] & (s < best[sample.group])
     if sure.sum() > _RARE * sample.n_left or is_rival.sum() < _LEAST_RIVALS:
         return first
-    edges = np.linspace(-50, 50, 401)
+    # below, pairs are strangers whichever way; their great number would decide how the few likely ones fare
+    edges = np.linspace(-6, 50, 225)
     middle = (edges[1:] + edges[:-1]) / 2
     every, rivals = np.histogram(s, edges)[0], np.histogram(s[is_rival], edges)[0]
-    share = sure.sum() / sample.n_left
+    log_share = float(np.log(sure.sum() / sample.n_left))
 
-    def loss(ab: Floats) -> float:
-        g = np.clip(np.exp(ab[0]) * middle + ab[1], -60, 60)
-        log_all = np.logaddexp(0, g)
-        log_sum = np.logaddexp(log_all, np.log(share))
-        return float(-(every * (log_all - log_sum) + rivals * (np.log(share) - log_sum)).sum())
+    def likelihood(a: float, b: float) -> float:
+        log_all = np.logaddexp(0, np.clip(a * middle + b, -60, 60))
+        log_sum = np.logaddexp(log_all, log_share)
+        return float((every * (log_all - log_sum) + rivals * (log_share - log_sum)).sum())
 
-    found = minimize(loss, np.array([0.0, 0.0]), method="Nelder-Mead")
-    a, b = float(np.exp(found.x[0])), float(found.x[1])
-    return Weights(
-        [w * a for w in first.level], [a] * len(first.term), a * height + b - height, first.match_rate
-    )
+    scales, heights = np.arange(0.2, 1.51, 0.05), np.arange(-20.0, 2.01, 0.25)
+    a, b = max(((float(a), float(b)) for a in scales for b in heights), key=lambda ab: likelihood(*ab))
+    level = [w * a for w in first.level]
+    return Weights(level, [a] * len(first.term), a * height + b - height, first.match_rate)
 
 
 def pooled(one: Weights, other: Weights | None) -> Weights:
