@@ -153,6 +153,8 @@ def instruct(
                 step("choosing accounts")
                 ledger.prepare(connection, parameters)
                 added = _total(connection, ledger.PENDING)
+                step("committing the money to its months")
+                ledger.record_commitments(connection, parameters)
                 if added.count:
                     step("writing the ledger")
                     ledger.append_instructions(connection, parameters)

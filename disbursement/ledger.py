@@ -279,6 +279,65 @@ _HOLDS = (
     """,
 )
 
+# Money is committed for its months when the cycle is instructed, whether it is paid now or held: what is
+# held is paid by its own entitlement later, and must not come back as arrears. An entitlement that was
+# instructed is never corrected here. A claim is not entered once a later cycle has looked at the same
+# months, for that cycle has entered it.
+_COMMITMENTS = """
+    insert into finance.commitment (
+        entitlement_id, cycle, programme, household_id, for_household_id, for_month, kind, benefit, social_id, amount,
+        currency, policy_version
+    )
+    with open_entitlement as (
+        select entitlement_id from entitled where instruction_id is null
+    ),
+    is_last as (
+        select not exists (select 1 from finance.commitment as later where later.cycle > :cycle) as holds
+    ),
+    present as (
+        select component.*
+        from decision.entitlement_component as component
+        cross join is_last
+        where cast(component.cycle as text) = :cycle
+            and case
+                when component.is_payable
+                    then component.entitlement_id in (select entitlement_id from open_entitlement)
+                else is_last.holds
+            end
+    ),
+    committed as (
+        select entry.*
+        from finance.commitment as entry
+        cross join is_last
+        where entry.cycle = :cycle
+            and case
+                when entry.kind <> 'overpayment' then not exists (
+                    select 1 from finance.payment_instruction as instruction
+                    where instruction.entitlement_id = entry.entitlement_id
+                )
+                else is_last.holds
+            end
+    ),
+    sides as (
+        select
+            entitlement_id, cycle, programme, household_id, for_household_id, for_month, kind, benefit, social_id,
+            round(amount, 3) as amount, currency, policy_version
+        from present
+        union all
+        select
+            entitlement_id, cycle, programme, household_id, for_household_id, for_month, kind, benefit, social_id,
+            -amount, currency, policy_version
+        from committed
+    )
+    select
+        entitlement_id, cycle, programme, household_id, for_household_id, for_month, kind, benefit, social_id,
+        sum(amount), max(currency), max(policy_version)
+    from sides
+    group by entitlement_id, cycle, programme, household_id, for_household_id, for_month, kind, benefit, social_id
+    having sum(amount) <> 0
+    order by entitlement_id, for_month, kind, benefit, social_id
+"""
+
 PENDING = sa.text(
     "select count(*), coalesce(sum(amount), 0) from entitled where instruction_id is null and reason is null"
 )
@@ -392,6 +451,15 @@ def record_holds(connection: sa.Connection, parameters: Mapping[str, Any]) -> No
     """Append what is newly held, held for another reason, or no longer held."""
     for statement in _HOLDS:
         connection.execute(sa.text(statement), parameters)
+
+
+def record_commitments(connection: sa.Connection, parameters: Mapping[str, Any]) -> None:
+    """Append for which month and benefit each open entitlement of the cycle commits its money, and each claim.
+
+    Only differences are appended: doing it twice appends nothing. It must come before
+    `append_instructions`, which closes the entitlements.
+    """
+    connection.execute(sa.text(_COMMITMENTS), parameters)
 
 
 def new_batches(connection: sa.Connection) -> Sequence[sa.RowMapping]:

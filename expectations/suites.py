@@ -202,6 +202,7 @@ class Scope:
         paying: statuses that some benefit pays.
         refusals: reasons that make a household ineligible.
         scores: scorecard to its lowest and highest possible score.
+        unscored: scorecards that may leave a household without a score.
     """
 
     cycle: str
@@ -216,6 +217,7 @@ class Scope:
     paying: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     scores: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    unscored: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, installation: Installation, cycle: str) -> Scope:
@@ -233,7 +235,14 @@ class Scope:
         in_force = {
             kind: [row.values for row in rows if row.in_force(on)] for kind, rows in policy.tables.items()
         }
-        programmes = policy.settings.programmes
+        # A programme whose term is over decides nobody.
+        terms = policy.tables["terms"]
+        programmes = [
+            programme
+            for programme in policy.settings.programmes
+            if not any(row.values["programme"] == programme.code for row in terms)
+            or any(row["programme"] == programme.code for row in in_force["terms"])
+        ]
         return cls(
             cycle=parse_cycle(cycle),
             country=country.code,
@@ -254,14 +263,34 @@ class Scope:
                     programme.statuses.selected,
                     programme.statuses.passed,
                     programme.statuses.failed,
+                    programme.statuses.waiting,
+                    programme.statuses.suspended,
+                    programme.statuses.pending,
                 )
             ),
-            paying=_distinct(status for row in in_force["benefits"] for status in row["statuses"].split("|")),
-            refusals=_distinct(row["reason"] for row in in_force["criteria"]),
+            paying=_distinct(
+                status
+                for row in in_force["benefits"]
+                if row["frequency"] == "monthly"
+                for status in row["statuses"].split("|")
+            ),
+            refusals=_distinct(
+                row["reason"]
+                for kind in ("criteria", "exclusions", "terms")
+                for row in in_force[kind]
+                if row["reason"]
+            ),
             scores={
+                # An index predicts a logarithm: nothing bounds it.
                 card: _score_range(row for row in in_force["scorecard"] if row["scorecard"] == card)
-                for card in policy.settings.scorecards
+                if settings.method == "additive"
+                else (Decimal(0), Decimal(1))
+                for card, settings in policy.settings.scorecards.items()
+                if settings.method != "proxy_means"
             },
+            unscored=tuple(
+                card for card, settings in policy.settings.scorecards.items() if settings.on_missing != "zero"
+            ),
         )
 
 
@@ -623,7 +652,7 @@ def _decision(scope: Scope) -> Suite:
                 rule(
                     f"The score '{card}' is from {low} to {high}",
                     f"select 1 from {{batch}} where scorecard = {_text(card)}"
-                    f" and (score is null or score < {low} or score > {high})",
+                    f" and ({'' if card in scope.unscored else 'score is null or '}score < {low} or score > {high})",
                     "The lowest and highest sums that the scorecard in force can give; anything else is not its sum.",
                 )
                 for card, (low, high) in scope.scores.items()
@@ -667,8 +696,9 @@ def _decision(scope: Scope) -> Suite:
             ),
             rule(
                 "Every household that is not eligible is told which criterion it fails",
-                f"select 1 from {{batch}} where not is_eligible and not reasons && {refusals}",
-                "A refusal without a reason cannot be contested.",
+                f"select 1 from {{batch}} where not is_eligible and not reasons && {refusals}"
+                " and not rules && array['adjudication:refuse']",
+                "A refusal without a reason cannot be contested; a human refusal has its own.",
             ),
             rule(
                 "Every decision has a reason",
@@ -729,8 +759,9 @@ def _entitlement(scope: Scope) -> Suite:
             unique(("programme", "household_id"), "A household is entitled once in a programme and cycle."),
             unique(("entitlement_id",), "One instruction an entitlement, for ever."),
             rule(
-                "Every entitlement has an eligible decision of the same policy",
-                "select 1 from {batch} where not exists (select 1 from decision.household_decision as d"
+                "Every entitlement of the month has an eligible decision of the same policy",
+                "select 1 from {batch} where regular_amount > 0 and not exists"
+                " (select 1 from decision.household_decision as d"
                 f" where d.cycle = {cycle} and d.programme = subselect.programme"
                 " and d.household_id = subselect.household_id and d.is_eligible"
                 " and d.policy_version = subselect.policy_version)",

@@ -245,10 +245,6 @@ def extend(connection: duckdb.DuckDBPyConnection, raw: str, table: str) -> None:
         replaced["house"] = (
             "coalesce(nullif(regexp_extract(lower(r.house_number), '[0-9]+[a-z]?'), ''), s.house)"
         )
-    if "postal_code" in present:
-        replaced["postal_code"] = (
-            "nullif(ltrim(regexp_replace(lower(r.postal_code), '[^a-z0-9]+', '', 'g'), '0'), '')"
-        )
     if "street_text" in present:
         street = "regexp_replace(lower(r.street_text), '[^0-9]+', '', 'g')"
         replaced["street"] = (

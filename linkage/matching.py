@@ -19,7 +19,7 @@ from linkage import people as people_module
 from linkage.context import with_households
 from linkage.files import ReadFiles, read_files
 from linkage.model import STATED_PRECISION, Profile, columns_of
-from linkage.people import People
+from linkage.people import Engine, People
 from linkage.predict import predict, prepare
 from linkage.spec import Spec, Unique
 from linkage.train import train_profile
@@ -78,6 +78,7 @@ def match_files(
     right: Path | None = None,
     *,
     folder: Path | None = None,
+    engine: Engine = "duckdb",
     progress: Callable[[str], None] | None = None,
 ) -> Matching:
     """Link the records of `left` to those of `right`, or find the duplicates within `left`.
@@ -87,6 +88,7 @@ def match_files(
         left: CSV or Parquet.
         right: the same; None to deduplicate.
         folder: for spilling what memory does not hold.
+        engine: where pairs are weighed; what they are weighed by is learnt in DuckDB, from a sample.
         progress: told what is being done.
 
     Raises:
@@ -109,7 +111,7 @@ def match_files(
         swapped = unique == "left"
         if swapped:
             _swap(connection, read)
-        people = replace(read.people, n_spine=read.people.rows("spine"))
+        people = replace(read.people, n_spine=read.people.rows("spine"), engine=engine)
         name = people.profiles[0]
         say("learning what agreement is worth")
         trained = train_profile(people, name).profile

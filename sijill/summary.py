@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from sijill.cycle import first_day
 from sijill.installation import Installation
 
 if TYPE_CHECKING:
@@ -26,12 +29,12 @@ select
      join identity.social_id as s using (social_id) where not s.is_provisional) as identified
 """
 _STATUSES = """
-select status, count(*) as households from decision.household_decision
-where cycle = :cycle group by status order by status
+select programme, status, count(*) as households from decision.household_decision
+where cycle = :cycle group by programme, status order by programme, status
 """
 _MONEY = """
-select count(*) as instructions, coalesce(sum(amount), 0) as total
-from finance.payment_instruction where cycle = :cycle
+select programme, count(*) as instructions, coalesce(sum(amount), 0) as total
+from finance.payment_instruction where cycle = :cycle group by programme order by programme
 """
 _SET_ASIDE = """
 select 'delivered row' as what, r.table_name as place, r.reason, count(*) as rows
@@ -54,10 +57,13 @@ def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) ->
     household_tables = _household_tables(installation)
     figures = warehouse.rows(_FIGURES, {"cycle": cycle, "household_tables": household_tables})[0]
     statuses = warehouse.rows(_STATUSES, {"cycle": cycle})
-    money = warehouse.rows(_MONEY, {"cycle": cycle})[0]
+    money = warehouse.rows(_MONEY, {"cycle": cycle})
     country = installation.country
+    programmes = sorted({row["programme"] for row in statuses})
     table = Table(
-        title=f"{country.name}, {country.programme}, cycle {cycle}", show_header=False, title_justify="left"
+        title=f"{country.name}, {', '.join(programmes)}, cycle {cycle}",
+        show_header=False,
+        title_justify="left",
     )
     table.add_column()
     table.add_column(justify="right")
@@ -67,12 +73,24 @@ def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) ->
     table.add_row(
         "  identified in the population register", _share(figures["identified"], figures["members"])
     )
-    for row in statuses:
-        table.add_row(f"households {row['status'].replace('_', ' ')}", _count(row["households"]))
-    table.add_row("payments instructed", _count(money["instructions"]))
-    table.add_row(
-        "total", f"[bold]{_money(money['total'], country.currency_decimals)} {country.currency}[/bold]"
-    )
+    decimals, currency = country.currency_decimals, country.currency
+    for programme in programmes:
+        if len(programmes) > 1:
+            table.add_section()
+            table.add_row(f"[bold]{programme.replace('_', ' ')}[/bold]", "")
+        for row in statuses:
+            if row["programme"] == programme:
+                table.add_row(f"households {row['status'].replace('_', ' ')}", _count(row["households"]))
+        for row in money:
+            if row["programme"] == programme and len(programmes) > 1:
+                table.add_row("payments instructed", _count(row["instructions"]))
+                table.add_row("amount", f"{_money(row['total'], decimals)} {currency}")
+    if len(programmes) > 1:
+        table.add_section()
+    table.add_row("payments instructed", _count(sum(row["instructions"] for row in money)))
+    total = sum((row["total"] for row in money), Decimal(0))
+    table.add_row("total", f"[bold]{_money(total, decimals)} {currency}[/bold]")
+    _add_standing(table, installation, cycle)
     aside = warehouse.rows(_SET_ASIDE, {"cycle": cycle})
     table.add_section()
     table.add_row(f"set aside ({len(aside)} reasons)", _count(sum(int(row["rows"]) for row in aside)))
@@ -89,6 +107,33 @@ def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) ->
 
 
 _SHOWN = 14
+
+
+def _add_standing(table: Table, installation: Installation, cycle: str) -> None:
+    """How many of the policy's rows are law, official or placeholders, and which numbers are placeholders."""
+    from sijill.policy import STANDINGS, load_policy
+
+    on = first_day(cycle)
+    policy = load_policy(installation.country.policy_folder)
+    in_force = {kind: [row for row in rows if row.in_force(on)] for kind, rows in policy.tables.items()}
+    counts = Counter(row.values["standing"] for rows in in_force.values() for row in rows)
+    table.add_section()
+    table.add_row(
+        "policy rows in force", ", ".join(f"{standing} {counts[standing]:,}" for standing in STANDINGS)
+    )
+    placeholders = {
+        kind: [row for row in rows if row.values["standing"] == "illustrative"]
+        for kind, rows in in_force.items()
+    }
+    for kind, rows in placeholders.items():
+        if rows and kind != "parameters":
+            table.add_row(f"  illustrative: {kind}", f"{len(rows):,} of {len(in_force[kind]):,}")
+    names = sorted(row.values["parameter"] for row in placeholders["parameters"])
+    if names:
+        share = f"{len(names):,} of {len(in_force['parameters']):,}"
+        table.add_row("  illustrative: parameters", share)
+        for line in textwrap.wrap(", ".join(names), 52, break_long_words=False):
+            table.add_row(f"    [dim]{line}[/dim]", "")
 
 
 def _household_tables(installation: Installation) -> list[str]:

@@ -6,8 +6,10 @@ contract and its file cannot drift apart. Rows that break the contract are put i
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -71,7 +73,7 @@ def _texts(values: Values, column: Column, rng: np.random.Generator) -> pa.Array
     if isinstance(values, Coded):
         texts = _coded(values, column)
     elif isinstance(values, Number):
-        texts = _number(values, "," if column.decimal_comma else ".")
+        texts = _number(_scaled(values, column), "," if column.decimal_comma else ".")
     elif isinstance(values, Flag):
         yes, no = (column.true_values or ("true",))[0], (column.false_values or ("false",))[0]
         texts = with_nulls(pc.if_else(pa.array(values.values), pa.scalar(yes, _STRING), no), values.missing)
@@ -95,6 +97,16 @@ def _coded(values: Coded, column: Column) -> pa.Array:
         )
     index = pa.array(values.codes, mask=values.codes < 0)
     return pa.array(known, _STRING).take(index)
+
+
+def _scaled(values: Number, column: Column) -> Number:
+    """Values with no more decimals than the contract's type has, half rounded up."""
+    scale = re.fullmatch(r"numeric\(\d+, ?(\d+)\)", column.physical_type)
+    surplus = values.decimals - int(scale[1]) if scale else 0
+    if surplus <= 0:
+        return values
+    unit = 10**surplus
+    return Number((values.values + unit // 2) // unit, values.decimals - surplus, values.missing)
 
 
 def _number(values: Number, mark: str) -> pa.Array:
@@ -203,18 +215,21 @@ class _Breaker:
             "missing_required",
             "duplicate_key",
             "extra_column",
+            "out_of_range",
         ]
         self.columns = {
             "bad_date": [c for c in contract.delivered if c.logical_type == "date"],
             "text_in_number": [c for c in contract.delivered if c.logical_type in ("integer", "number")],
             "unknown_code": [c for c in contract.delivered if c.codes and c.logical_type == "string"],
             "missing_required": [c for c in contract.delivered if c.is_required and c.key_position is None],
+            "out_of_range": [c for c in contract.delivered if c.maximum is not None],
         }
         typed = contract.format == "parquet"
         possible = {k: bool(self.columns.get(k, True)) for k in kinds}
         possible["bad_date"] &= not typed
         possible["text_in_number"] &= not typed
         possible["extra_column"] = contract.format == "csv"
+        possible["out_of_range"] &= not typed
         shares = [getattr(rates, k) if possible[k] else 0.0 for k in kinds]
         draw = rng.random(table.rows)
         edges = np.cumsum(shares)
@@ -245,6 +260,10 @@ class _Breaker:
             bad = pa.array(["12O"] * n, _STRING)
         elif kind == "unknown_code":
             bad = pa.array(["ZZ9"] * n, _STRING)
+        elif kind == "out_of_range":
+            beyond = Decimal(column.maximum or "0") * 2 + 1
+            bad = pa.array([f"{beyond:f}".replace(".", "," if column.decimal_comma else ".")] * n, _STRING)
+            bad = _arabic_indic(bad) if column.folds_digits else bad
         else:
             bad = pa.nulls(n, _STRING)
         mask = np.zeros(len(texts), dtype=bool)

@@ -2,8 +2,8 @@
 
     python -m simulation.derive_names countries/tunisia/simulation
 
-reads `frequent_names.csv` in that folder and writes `names.csv` beside it: one row a name part with its
-kind, weight, Arabic form and Latin spellings. `egy-names` gives the long tail: name parts seen in a large
+reads `frequent_names.csv` and `derivation.yaml` in that folder and writes `names.csv` beside them: one row a name
+part with its kind, weight, Arabic form and Latin spellings. `egy-names` gives the long tail: name parts seen in a large
 corpus, with frequency, vowelled form and English spellings. The vowelled form is what makes a French
 romanisation possible: unvowelled Arabic does not say which short vowels to write.
 """
@@ -17,12 +17,29 @@ import re
 import sys
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-MALE_TAIL, FEMALE_TAIL, FAMILY_TAIL = 450, 420, 2600
-TAIL_SHARE = {"male": 0.18, "female": 0.20, "family": 0.38}
-BEN_SHARE = 0.16
-BEN_NAMES = 160
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+
+class Derivation(BaseModel):
+    """`derivation.yaml`: how much of a country's names is the long tail.
+
+    Attributes:
+        latin: romanisation of the country's own list.
+        tail: name parts taken from the corpus, by kind.
+        tail_share: share of the people who bear them, by kind.
+        ben_share, ben_names: share of people whose family name is `Ben` and one of so many given names.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    latin: Literal["french", "english"] = "french"
+    tail: dict[Literal["male", "female", "family"], int]
+    tail_share: dict[Literal["male", "female", "family"], float]
+    ben_share: float = 0.0
+    ben_names: int = 0
+
 
 _CONSONANTS = {
     "ب": "b", "ت": "t", "ث": "th", "ج": "j", "ح": "h", "خ": "kh", "د": "d", "ذ": "dh", "ر": "r", "ز": "z",
@@ -134,18 +151,24 @@ def _tail(kind: str, known: set[str], size: int) -> list[dict[str, Any]]:
 
 def derive(folder: Path) -> int:
     """Write `names.csv` in `folder` from its `frequent_names.csv`; returns the number of rows."""
+    rule = Derivation.model_validate(
+        yaml.safe_load((folder / "derivation.yaml").read_text(encoding="utf-8"))
+    )
     with (folder / "frequent_names.csv").open(encoding="utf-8", newline="") as file:
         frequent = list(csv.DictReader(file))
     english = {n["a"]: [n["e"], *n.get("ev", "").split("|")] for n in _corpus()}
     rows: list[tuple[str, str, float, str, str]] = []
-    for kind, size in (("male", MALE_TAIL), ("female", FEMALE_TAIL), ("family", FAMILY_TAIL)):
+    for kind, size in rule.tail.items():
         own = [f for f in frequent if f["kind"] == kind]
         own_total = sum(float(f["weight"]) for f in own)
-        own_share = 1 - TAIL_SHARE[kind] - (BEN_SHARE if kind == "family" else 0)
+        own_share = 1 - rule.tail_share[kind] - (rule.ben_share if kind == "family" else 0)
         for entry in own:
             spellings = entry["latin"].split("|")
             spellings += [v for v in variants(spellings[0]) if v not in spellings]
             other = english.get(entry["arabic"].replace(" ", ""), spellings[1:2] + spellings[:1])
+            if rule.latin == "english":
+                own_spellings = entry["latin"].split("|")
+                other = own_spellings + [v for v in other if v not in own_spellings]
             rows.append(
                 (
                     kind,
@@ -155,7 +178,7 @@ def derive(folder: Path) -> int:
                 )
             )
         if kind == "family":
-            males = [r for r in rows if r[0] == "male" and " " not in r[1]][:BEN_NAMES]
+            males = [r for r in rows if r[0] == "male" and " " not in r[1]][:rule.ben_names]
             males_total = sum(r[2] for r in males)
             known = {r[1] for r in rows if r[0] == "family"}
             for _, arabic, weight, latin, eng in males:
@@ -164,7 +187,7 @@ def derive(folder: Path) -> int:
                     ben.append("Ben" + latin.split("|")[0].lower())
                     eng_ben = ["Ben " + s for s in eng.split("|")[:3]]
                     rows.append(
-                        (kind, f"بن {arabic}", BEN_SHARE * weight / males_total, *_join(ben, eng_ben))
+                        (kind, f"بن {arabic}", rule.ben_share * weight / males_total, *_join(ben, eng_ben))
                     )
         tail = _tail(kind, {r[1] for r in rows if r[0] == kind}, size)
         # The corpus is of pupils, so family names are far rarer in it than given names: the square root
@@ -175,7 +198,7 @@ def derive(folder: Path) -> int:
             spellings = [spelling, *variants(spelling)]
             if name["a"].startswith("ال"):
                 spellings.insert(1, "El " + spelling)
-            share = TAIL_SHARE[kind] * float(name["tp"]) ** 0.5 / tail_total
+            share = rule.tail_share[kind] * float(name["tp"]) ** 0.5 / tail_total
             rows.append((kind, name["a"], share, *_join(spellings, english[name["a"]])))
     with (folder / "names.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -38,7 +38,7 @@ class Households:
     """One position a household; all arrays have shape (households,).
 
     Attributes:
-        place: position of its delegation in `Places`.
+        place: position of its district in `Places`.
         welfare: latent welfare, the log of monthly consumption a head at prices of the reference year.
         z: welfare in standard deviations of the country.
         consumption: monthly consumption a head, in the cycle's prices.
@@ -127,7 +127,7 @@ class World:
 
     @property
     def places(self) -> Places:
-        """The country's delegations."""
+        """The country's districts."""
         return self.settings.places
 
 
@@ -168,11 +168,11 @@ def _welfare(settings: Settings, seed: Seed, n: int) -> tuple[Ints, Bools, Float
     rng, places, rule = seed.stream("welfare"), settings.places, settings.world.welfare
     place = choose(rng, n, places.population)
     urban = rng.random(n) < places.urban[place]
-    # The same delegations are poor in every world of a country.
-    local = np.random.default_rng(2020_317).normal(0, rule.delegation, len(places.region))
+    # The same districts are poor in every world of a country.
+    local = np.random.default_rng(settings.world.places_seed).normal(0, rule.district, len(places.region))
     shift = rule.urban * (urban - places.urban[place])
     welfare = rule.mean + places.welfare[place] + local[place] + shift + rng.normal(0, rule.spread, n)
-    spread = np.sqrt(rule.spread**2 + rule.delegation**2 + 0.23**2)
+    spread = np.sqrt(rule.spread**2 + rule.district**2 + rule.region**2)
     return place, urban, welfare, (welfare - rule.mean) / spread
 
 
@@ -209,7 +209,7 @@ class _Family:
         ages = np.full((n, SLOTS), -1.0)
         ages[:, HUSBAND] = husband_age
         ages[:, WIFE] = np.where(single_woman, age, wife_age)
-        self._children(rng, z, filled, ages)
+        self._children(rng, settings.world.children - 0.55 * z, filled, ages)
         self.parent_is_mother = rng.random(n) < 0.7
         filled[:, PARENT] = (kind == 3) & (husband_age < 68)
         ages[:, PARENT] = husband_age + np.clip(rng.normal(27, 4, n), 18, 38)
@@ -239,9 +239,9 @@ class _Family:
         self.days = np.round(ages * 365.2425).astype(np.int64)
         self.born = anchor - self.days.astype("timedelta64[D]")
 
-    def _children(self, rng: np.random.Generator, z: Floats, filled: Bools, ages: Floats) -> None:
-        n = len(z)
-        wanted = rng.poisson(np.clip(2.05 - 0.55 * z, 0.7, 4.5))
+    def _children(self, rng: np.random.Generator, expected: Floats, filled: Bools, ages: Floats) -> None:
+        n = len(expected)
+        wanted = rng.poisson(np.clip(expected, 0.7, 4.5))
         wanted = np.where(np.isin(self.kind, (2, 3, 4, 5, 6)), np.maximum(wanted, 1), 0)
         mother_age = ages[:, WIFE]
         first = np.clip(rng.normal(26.5, 4.5, n), 17, 40)
@@ -293,10 +293,10 @@ def _people(
     elsewhere = rng.random(n) < np.where((slots == WIFE) | (slots == PARENT), 0.25, 0.1)
     birth_place = np.where(elsewhere, choose(rng, n, settings.places.population), place[rows])
     index = np.arange(n, dtype=np.int64)
-    phone = (
-        seed.numbers("phone", index, 6)
-        + np.array([20, 22, 25, 50, 52, 55, 92, 95, 97, 98])[choose(rng, n, [0.1] * 10)] * 1_000_000
-    )
+    form = settings.world.phone
+    prefixes = np.array([int(p) for p in form.prefixes], dtype=np.int64)
+    prefix = prefixes[choose(rng, n, [1 / len(prefixes)] * len(prefixes))]
+    phone = seed.numbers("phone", index, form.digits) + prefix * 10**form.digits
     return People(
         household=rows.astype(np.int64),
         slot=slots.astype(np.int64),
@@ -324,9 +324,63 @@ def _people(
         wage=wage,
         pension=pension,
         informal_income=informal,
-        national_number=seed.numbers("national number", index, 8),
+        national_number=_national_numbers(
+            settings, seed, index, male, born, settings.places.code[birth_place]
+        ),
         phone=phone,
     )
+
+
+def _national_numbers(
+    settings: Settings, seed: Seed, index: Ints, male: Bools, born: Days, region: Ints
+) -> Ints:
+    """Everybody's number in the population register; distinct."""
+    form = settings.world.national_number
+    if form.scheme == "serial":
+        return seed.numbers("national number", index, form.digits)
+    if form.scheme == "luhn":
+        number = seed.numbers("national number", index, form.digits - 1)
+        return number * 10 + _luhn(number, form.digits - 1)
+    return _dated_numbers(seed, index, male, born, region)
+
+
+def _luhn(number: Ints, digits: int) -> Ints:
+    """The check digit of ISO/IEC 7812-1 that follows `number`."""
+    total, rest = np.zeros_like(number), number.copy()
+    for place in range(digits):
+        rest, digit = np.divmod(rest, 10)
+        doubled = digit * 2 if place % 2 == 0 else digit
+        total += doubled // 10 + doubled % 10
+    check: Ints = -total % 10
+    return check
+
+
+def _dated_numbers(seed: Seed, index: Ints, male: Bools, born: Days, region: Ints) -> Ints:
+    """Fourteen digits: century (2 for 19xx, 3 for 20xx), YYMMDD, region, serial (odd for men), check digit.
+
+    The check digit's weights are those that third parties have inferred for Egypt's numbers; no official
+    text gives them.
+    """
+    months = born.astype("datetime64[M]")
+    month_number = months.astype(np.int64)
+    year, month = month_number // 12 + 1970, month_number % 12 + 1
+    day = (born.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64) + 1
+    head = ((year // 100 - 17) * 10**6 + (year % 100) * 10**4 + month * 100 + day) * 100 + region
+    group = head * 2 + male
+    order = np.lexsort((index, group))
+    start = np.concatenate([[True], group[order][1:] != group[order][:-1]])
+    since = np.maximum.accumulate(np.where(start, np.arange(len(order)), 0))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order)) - since
+    # 1,237 has no factor in common with 5,000: so many people of one day, place and sex have distinct numbers.
+    serial = (seed.word("national number") % 5000 + head * 769 + rank * 1237) % 5000 * 2 + male
+    body = head * 10**4 + serial
+    total, rest = np.zeros_like(body), body.copy()
+    for weight in (2, 3, 4, 5, 6, 7, 2, 3, 4, 5, 6, 7, 2):
+        rest, digit = np.divmod(rest, 10)
+        total += digit * weight
+    number: Ints = body * 10 + (11 - total % 11) % 10
+    return number
 
 
 def _names(settings: Settings, seed: Seed, family: _Family) -> dict[str, Ints]:

@@ -6,8 +6,9 @@ besides (`registers`, `survey`), and how its file looks (`delivery`).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,13 @@ class Instants:
 
 # Texts (string arrays), dates (datetime64 arrays, NaT for null), and the kinds above.
 Values = Any
+# Columns that are made only when a contract has them: each draws from its table's stream when it is made.
+Makers = dict[str, Callable[[], Values]]
+
+_NAME_COLUMN = re.compile(
+    r"(?:holder_|owner_|subscriber_)?"
+    r"(given|father|grandfather|family|mother|full)_name(?:_(arabic|latin|french|english))?"
+)
 
 
 @dataclass
@@ -94,12 +102,24 @@ class Writer:
         people: positions of the people, one a record; repeated positions are written independently.
         style: script and romanisation.
         capitals: Latin names in capitals.
+        latin: romanisation of columns that end in `_latin`.
+        parts: name parts of a whole name in one column, see `full_name`.
     """
 
     def __init__(
-        self, world: World, source: str, people: Ints, style: Style, *, capitals: bool = False
+        self,
+        world: World,
+        source: str,
+        people: Ints,
+        style: Style,
+        *,
+        capitals: bool = False,
+        latin: Style = "french",
+        parts: str = "gfl",
     ) -> None:
         self.world, self.people, self.style, self.capitals = world, people, style, capitals
+        self.latin, self.parts = latin, parts
+        self._place: Ints | None = None
         self.rates = world.settings.defects.of(source)
         self.rng = world.seed.stream(f"write {source}")
         self.defects: Counter[str] = Counter()
@@ -132,6 +152,10 @@ class Writer:
         slips = self.hit("typing_error")
         return replaced(texts, slips, mistype(self.rng, texts.filter(pa.array(slips))))
 
+    def father_given_name(self, style: Style | None = None) -> pa.Array:
+        """Father's given name, as a part of the person's own name: never left out."""
+        return self.spell(self.world.people.father[self.people], style)
+
     def given_name(self, style: Style | None = None) -> pa.Array:
         """Given name."""
         return self.spell(self.given, style)
@@ -161,26 +185,30 @@ class Writer:
         )
         return with_nulls(texts, self.hit("missing_name"))
 
-    def full_name(self, parts: str = "gfl") -> pa.Array:
+    def full_name(self, style: Style | None = None) -> pa.Array:
         """One text of given (`g`), father's (`f`), grandfather's (`r`) and family name (`l`), in that order."""
-        write: dict[str, Callable[[], pa.Array]] = {
+        write: dict[str, Callable[[Style | None], pa.Array]] = {
             "g": self.given_name,
-            "f": lambda: self.spell(self.world.people.father[self.people]),
-            "r": lambda: self.spell(self.world.people.grandfather[self.people]),
+            "f": self.father_given_name,
+            "r": lambda s: self.spell(self.world.people.grandfather[self.people], s),
             "l": self.family_name,
         }
-        return join([write[p]() for p in parts])
+        return join([write[p](style) for p in self.parts])
 
     def national_number(self, known: Bools | None = None) -> pa.Array:
-        """Eight digits, null where missing or not `known`; wrong ones keep the form of a right one."""
+        """The number's digits, null where missing or not `known`; wrong ones are as long as a right one."""
         true = self.world.people.national_number
+        form = self.world.settings.world.national_number
+        width = form.digits
+        # The century of a dated number is never mistaken: offices refuse what does not begin with it.
+        free = width - 1 if form.scheme != "dated" else width - 2
         n = len(self.people)
         missing = self.hit("national_number_missing", eligible=known)
         if known is not None:
             missing |= ~known
         wrong = self.hit("national_number_wrong", eligible=~missing)
         number = true[self.people]
-        kind, place = self.rng.integers(0, 4, n), self.rng.integers(0, 7, n)
+        kind, place = self.rng.integers(0, 4, n), self.rng.integers(0, free, n)
         unit = 10**place
         digit = (number // unit) % 10
         other = (digit + self.rng.integers(1, 10, n)) % 10
@@ -195,7 +223,7 @@ class Writer:
         mate = first[household] + (self.people - first[household] + step) % many
         borrowed = np.where(mate == self.people, changed, true[mate])
         slip = np.select([kind < 2, kind == 2], [changed, swapped], borrowed)
-        return zero_padded(np.where(wrong, slip, number), 8, missing)
+        return zero_padded(np.where(wrong, slip, number), width, missing)
 
     def birth_date(self) -> Days:
         """Date of birth with its errors; NaT where missing."""
@@ -222,25 +250,62 @@ class Writer:
         return Coded(male.astype(np.int64), ["female", "male"])
 
     def place(self) -> Ints:
-        """Delegation of the address; in another than today's for those who moved."""
+        """District of the address, drawn once; in another than today's for those who moved."""
+        if self._place is not None:
+            return self._place
         home = self.world.households.place[self.world.people.household[self.people]]
         moved = self.hit("moved")
         span = self.world.places.neighbours[home]
         n = len(home)
         near = span[:, 0] + np.floor(self.rng.random(n) * (span[:, 1] - span[:, 0] + 1)).astype(np.int64)
         far = self.rng.integers(0, len(self.world.places.region), n)
-        return np.where(moved, np.where(self.rng.random(n) < 0.6, near, far), home)
+        self._place = np.where(moved, np.where(self.rng.random(n) < 0.6, near, far), home)
+        return self._place
+
+    def district(self, place: Ints, style: Style | None = None) -> pa.Array:
+        """Names of districts in the script of the source."""
+        places = self.world.places
+        arabic = (style or self.style) == "arabic"
+        return pick(places.district_arabic if arabic else places.district, place)
 
     def phone(self, share: float) -> pa.Array:
-        """Eight digits for a share of the records."""
+        """Telephone numbers for a share of the records."""
+        missing = self.rng.random(len(self.people)) >= share
         return zero_padded(
-            self.world.people.phone[self.people], 8, self.rng.random(len(self.people)) >= share
+            self.world.people.phone[self.people], self.world.settings.world.phone.width, missing
         )
 
-    def table(self, name: str, columns: dict[str, Values]) -> Table:
-        """The table of these records."""
+    def identity(self, column: str) -> Values | None:
+        """A column that says who the person is and that any source may have; None when it is no such column.
+
+        Names in another script end in `_arabic`, `_latin`, `_french` or `_english`.
+        """
+        if found := _NAME_COLUMN.fullmatch(column):
+            style = self.latin if found[2] == "latin" else found[2]
+            return getattr(self, f"{found[1]}_name")(style)
+        people = self.world.people
+        makers: Makers = {
+            "national_number": self.national_number,
+            "birth_date": self.birth_date,
+            "sex": self.sex,
+            "birth_place": lambda: self.district(people.birth_place[self.people]),
+            "region": lambda: region(self.world, self.place()),
+            "district": lambda: self.district(self.place()),
+            "district_arabic": lambda: self.district(self.place(), "arabic"),
+            "district_latin": lambda: self.district(self.place(), self.latin),
+            "postal_code": lambda: pick(self.world.places.postal_code, self.place()),
+            "phone": lambda: self.phone(0.6),
+        }
+        return makers[column]() if column in makers else None
+
+    def table(self, name: str, columns: Makers, wanted: Collection[str]) -> Table:
+        """The table of these records: the `wanted` columns of `columns`, and of those that any source may have."""
+        made = {column: make() for column, make in columns.items() if column in wanted}
+        for column in wanted:
+            if column not in made and (values := self.identity(column)) is not None:
+                made[column] = values
         household = self.world.people.household[self.people]
-        return Table(name, columns, self.people.copy(), household, +self.defects)
+        return Table(name, made, self.people.copy(), household, +self.defects)
 
 
 def replaced(texts: pa.Array, where: Bools, with_: pa.Array) -> pa.Array:

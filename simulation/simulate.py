@@ -22,7 +22,8 @@ from simulation.population import RELATIONSHIPS, World, build_world
 from simulation.records import Table
 from simulation.registers import register_tables
 from simulation.settings import load_settings
-from simulation.survey import household_table, make_visits, member_table
+from simulation.survey import household_table, member_table
+from simulation.survey_visits import make_visits
 
 DEFAULT_CYCLE = "2026-11"
 _WORKERS = 2
@@ -129,10 +130,11 @@ def simulate(
     say("making the people")
     world = build_world(settings, Seed(seed, households), np.datetime64(first_day(cycle), "D"))
     visits = make_visits(world)
+    members = [c.name for c in contracts["survey_member"].delivered] if "survey_member" in contracts else []
     makers = [
         lambda: household_table(world, visits),
-        lambda: member_table(world, visits),
-        *register_tables(world),
+        lambda: member_table(world, visits, members),
+        *register_tables(world, visits, contracts),
     ]
     files: list[SimulatedFile] = []
 
@@ -145,7 +147,7 @@ def simulate(
                 expected=f"a table {table.name} in one of the contracts of {country.sources_folder}",
                 action="add it",
             )
-        keys = write_table(table, contract, out, world.seed, settings.defects.rows)
+        keys = write_table(table, contract, out, world.seed, settings.defects.of_rows(table.name))
         rows = table.rows + table.defects["duplicate_key"]
         written = SimulatedFile(table.name, contract.file_pattern, rows, count(table.defects))
         return table.name, _Keys(keys, table.person, table.household), written
@@ -260,7 +262,8 @@ def _write_truth(world: World, folder: Path) -> None:
             "is_surveyed": people.is_member & homes.is_surveyed[people.household],
         }
     )
-    padded = pc.utf8_lpad(persons["national_number"], 8, "0")
+    width = world.settings.world.national_number.digits
+    padded = pc.utf8_lpad(persons["national_number"], width, "0")
     persons = persons.set_column(persons.schema.get_field_index("national_number"), "national_number", padded)
     pq.write_table(
         persons, folder / "persons.parquet", compression="zstd", use_dictionary=["relationship", "sex"]

@@ -1,127 +1,39 @@
-"""The household survey: visits, the answers given there, and the members listed.
+"""The household survey: the answers given at each visit, and the members listed.
 
-A visit is a row of the household table: the first visit to each surveyed household, a second one to some
-(another key, another day, everything typed anew), and a visit to a grown child who passes for a household
-apart and so is listed in two.
+Columns of the questions follow `survey.yaml`; the others are the household's and its members' own facts.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sijill.errors import SijillError
-from simulation.draws import Bools, Days, Floats, Ints, with_nulls, zero_padded
+from simulation.draws import Bools, Floats, with_nulls, zero_padded
 from simulation.names import join
 from simulation.population import (
     CIVIL_STATES,
     EDUCATION,
     EMPLOYMENT,
-    FIRST_CHILD,
     FORMAL,
     INFORMAL,
-    LAST_CHILD,
     RELATIONSHIPS,
     RETIRED,
     World,
-    members_of,
 )
-from simulation.records import Coded, Flag, Instants, Number, Table, Values, Writer, pick, region
-from simulation.registers import STREETS_ARABIC, survey_meter
+from simulation.records import Coded, Flag, Instants, Makers, Number, Table, Values, Writer, pick, region
+from simulation.registers import survey_meter
 from simulation.settings import Question
+from simulation.survey_visits import Visits
 
 _UUID = len("uuid:") + 36
+_NAMES = {"given_name", "father_name", "grandfather_name", "family_name", "mother_name"}
 # No draw reaches it: the question is not put.
 _NEVER = 2.0
-
-
-@dataclass(frozen=True)
-class Visits:
-    """Visits to dwellings; shape (visits,), and (listed,) for the members listed at them.
-
-    Attributes:
-        household: position of the household.
-        is_repeated: a second visit, whose answers may differ.
-        on: day of the visit.
-        key: ODK's identifier of the submission.
-        person, visit: the listed members and the visit at which each is listed.
-        leads: the member is listed as head of household.
-    """
-
-    household: Ints
-    is_repeated: Bools
-    on: Days
-    key: pa.Array
-    person: Ints
-    visit: Ints
-    leads: Bools
-    defects: Counter[str]
-
-
-def make_visits(world: World) -> Visits:
-    """Who was visited, when, and who was listed."""
-    rng, rates = world.seed.stream("survey visits"), world.settings.defects.world
-    homes, people = world.households, world.people
-    first = np.flatnonzero(homes.is_surveyed).astype(np.int64)
-    twice = first[rng.random(len(first)) < rates.surveyed_twice]
-    split, apart = _splits(world, rng, first)
-    household = np.concatenate([first, twice, split])
-    on = homes.surveyed_on[household].copy()
-    later = rng.integers(20, 320, len(household)).astype("timedelta64[D]")
-    repeated = np.arange(len(household)) >= len(first)
-    on = np.where(repeated, np.minimum(on + later, world.anchor - 1), on)
-    person, visit = members_of(world, household[: len(first) + len(twice)])
-    # Children born after the visit are not listed; the youngest listed are some weeks old.
-    listed = people.born_on[person] < on[visit] - 7
-    forgotten = repeated[visit] & ~people.is_head[person]
-    forgotten &= rng.random(len(person)) < rates.members_forgotten
-    person, visit = person[listed & ~forgotten], visit[listed & ~forgotten]
-    leads = people.is_head[person]
-    person = np.concatenate([person, apart])
-    visit = np.concatenate([visit, np.arange(len(apart)) + len(first) + len(twice)])
-    leads = np.concatenate([leads, np.ones(len(apart), dtype=bool)])
-    # Submissions reach the server in the order of the visits.
-    order = np.lexsort((household, on))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    rows = np.lexsort((people.slot[person], ~leads, rank[visit]))
-    index = np.arange(len(household), dtype=np.int64)[order]
-    key = pc.binary_join_element_wise(
-        pa.scalar("uuid:", pa.large_string()),
-        world.seed.uuids("submission", index),
-        pa.scalar("", pa.large_string()),
-    )
-    defects = Counter(
-        surveyed_twice=len(twice), split_household=len(split), members_forgotten=int(forgotten.sum())
-    )
-    return Visits(
-        household[order],
-        repeated[order],
-        on[order],
-        key,
-        person[rows],
-        rank[visit][rows],
-        leads[rows],
-        defects,
-    )
-
-
-def _splits(world: World, rng: np.random.Generator, surveyed: Ints) -> tuple[Ints, Ints]:
-    """Households of which a grown child is surveyed apart, and that child."""
-    people = world.people
-    person, owner = members_of(world, surveyed)
-    slot = people.slot[person]
-    grown = (slot >= FIRST_CHILD) & (slot <= LAST_CHILD) & (people.age[person] >= 21)
-    person, owner = person[grown], owner[grown]
-    eldest = np.unique(owner, return_index=True)[1]
-    person, owner = person[eldest], owner[eldest]
-    rate = world.settings.defects.world.split_household * len(surveyed) / max(len(person), 1)
-    chosen = rng.random(len(person)) < rate
-    return surveyed[owner[chosen]], person[chosen]
 
 
 def household_table(world: World, visits: Visits) -> Table:
@@ -147,27 +59,33 @@ def household_table(world: World, visits: Visits) -> Table:
     head = visits.person[np.minimum(first_listed, len(visits.person) - 1)]
     off = rng.normal(0, 0.0002, (2, n))
     own = world.seed.numbers("address", at, 8)
+    form, offset = world.settings.world.form, world.settings.world.utc_offset
+    arabic = form.style == "arabic"
+    district = pick(places.district_arabic if arabic else places.district, place)
+    streets = world.settings.registers.streets["arabic" if arabic else "latin"]
     columns: dict[str, Values] = {
-        "submitted_at": Instants(submitted),
-        "started_at": Instants(started),
-        "finished_at": Instants(finished),
+        "submitted_at": Instants(submitted, offset),
+        "started_at": Instants(started, offset),
+        "finished_at": Instants(finished, offset),
         "surveyed_on": visits.on,
-        "interviewer_id": _prefixed("ts-", zero_padded(worker, 4)),
-        "local_unit": join([pa.array(["UL"] * n, pa.large_string()), pick(places.district, place)]),
+        "interviewer_id": _prefixed(form.interviewer, zero_padded(worker, 4)),
+        "local_unit": join(
+            [pa.array([form.local_unit] * n, pa.large_string()), pick(places.district, place)]
+        ),
         "region": region(world, place),
-        "district": pick(places.district_arabic, place),
-        "sector": join([pick(places.district_arabic, place), pa.array(own % 9 + 1).cast(pa.large_string())]),
+        "district": district,
+        "sector": join([district, pa.array(own % 9 + 1).cast(pa.large_string())]),
         "address": join(
             [
                 pa.array(own % 180 + 1).cast(pa.large_string()),
-                pick(STREETS_ARABIC, (own // 180) % len(STREETS_ARABIC)),
+                pick(streets, (own // 180) % len(streets)),
             ]
         ),
         "postal_code": pick(places.postal_code, place),
         "stratum": Coded(urban.astype(np.int64), ["rural", "urban"]),
         "latitude": Number(np.round((homes.latitude[at] + off[0]) * 1e7).astype(np.int64), 7),
         "longitude": Number(np.round((homes.longitude[at] + off[1]) * 1e7).astype(np.int64), 7),
-        "phone": zero_padded(people.phone[head], 8, rng.random(n) < 0.12),
+        "phone": zero_padded(people.phone[head], world.settings.world.phone.width, rng.random(n) < 0.12),
         "electricity_meter_number": survey_meter(world, at, rng),
         "monthly_expenditure_amount": Number.money(np.round(spending)),
         "food_expenditure_amount": Number.money(np.round(food)),
@@ -175,7 +93,7 @@ def household_table(world: World, visits: Visits) -> Table:
         "n_earners": Number(earners),
         "n_members_declared": Number(size),
         "instance_id": visits.key,
-        "member_set": _joined(visits.key, "/membre"),
+        "member_set": _joined(visits.key, form.members),
         "key": visits.key,
         "submitter_id": Number(100 + worker),
         "photos_present": Number(np.full(n, 3)),
@@ -184,9 +102,10 @@ def household_table(world: World, visits: Visits) -> Table:
             np.where(rng.random(n) < 0.93, 0, np.where(rng.random(n) < 0.5, 1, -1)),
             ["approved", "has_issues"],
         ),
-        "device_id": _prefixed("tab", zero_padded(worker % 1100, 4)),
-        "form_version": pa.array(["20240115"] * n, pa.large_string()),
+        "device_id": _prefixed(form.device, zero_padded(worker % 1100, 4)),
+        "form_version": pa.array([form.version] * n, pa.large_string()),
     }
+    town: Floats = urban.astype(np.float64) - world.settings.world.urban_share
     changed = visits.is_repeated
     rate = world.settings.defects.world.answers_changed
     for name, question in world.settings.survey.survey_household.items():
@@ -196,16 +115,19 @@ def household_table(world: World, visits: Visits) -> Table:
         anew = changed & (stream.random(n) < rate)
         draw, asked = np.where(anew, again, draws)
         asked = np.where(_reached(question, columns, n), asked, _NEVER)
-        columns[name] = answer(question, draw, asked, z, urban, visits.key)
+        columns[name] = answer(question, draw, asked, z, town, visits.key)
     return Table("survey_household", columns, np.full(n, -1, dtype=np.int64), at.copy(), +visits.defects)
 
 
-def member_table(world: World, visits: Visits) -> Table:
+def member_table(world: World, visits: Visits, wanted: Collection[str]) -> Table:
     """One row a listed member."""
     people, homes = world.people, world.households
-    w = Writer(world, "survey_member", visits.person, "arabic")
+    form = world.settings.world.form
+    w = Writer(world, "survey_member", visits.person, form.style, latin=form.latin)
     rng, who, n = w.rng, visits.person, len(visits.person)
-    z, urban = homes.z[people.household[who]], homes.is_urban[people.household[who]]
+    z = homes.z[people.household[who]]
+    town: Floats = homes.is_urban[people.household[who]].astype(np.float64)
+    town -= world.settings.world.urban_share
     age = ((visits.on[visits.visit] - people.born_on[who]).astype(np.int64) / 365.2425).astype(np.int64)
     adult, woman = age >= 18, ~people.is_male[who]
     position = np.arange(n, dtype=np.int64) - np.searchsorted(visits.visit, visits.visit) + 1
@@ -221,37 +143,39 @@ def member_table(world: World, visits: Visits) -> Table:
     )
     disabled = people.disability[who]
     pregnant = woman & (age >= 18) & (age < 43) & (people.civil_state[who] == 1) & (rng.random(n) < 0.06)
-    columns: dict[str, Values] = {
-        "relationship": Coded(np.where(visits.leads, 0, people.relationship[who]), RELATIONSHIPS),
-        "given_name": w.given_name(),
-        "father_name": w.father_name(),
-        "grandfather_name": w.grandfather_name(),
-        "family_name": w.family_name(),
-        "mother_name": w.mother_name(),
+    own: Makers = {
+        "relationship": lambda: Coded(np.where(visits.leads, 0, people.relationship[who]), RELATIONSHIPS),
+        "given_name": w.given_name,
+        "father_name": w.father_name,
+        "grandfather_name": w.grandfather_name,
+        "family_name": w.family_name,
+        "mother_name": w.mother_name,
         # Minors have no identity card; some families know the number all the same.
-        "national_number": w.national_number(known=adult | (rng.random(n) < 0.3)),
-        "sex": w.sex(),
-        "birth_date": w.birth_date(),
-        "declared_age": Number(
+        "national_number": lambda: w.national_number(known=adult | (rng.random(n) < 0.3)),
+        "sex": w.sex,
+        "birth_date": w.birth_date,
+        "declared_age": lambda: Number(
             np.clip(age + np.where(rng.random(n) < 0.06, rng.integers(-2, 3, n), 0), 0, 110)
         ),
-        "birth_place": pick(world.places.district_arabic, people.birth_place[who]),
-        "phone": with_nulls(w.phone(0.62), ~adult),
-        "marital_status": Coded(people.civil_state[who], CIVIL_STATES),
-        "is_literate": Flag((people.education[who] > 0) & ((age >= 7) | people.is_enrolled[who])),
-        "education_level": Coded(people.education[who], EDUCATION),
-        "is_enrolled": Flag(people.is_enrolled[who]),
-        "employment_status": Coded(said, EMPLOYMENT),
-        "declared_income_amount": Number.money(np.round(income, -1), ~adult),
-        "declares_pension": Flag((people.employment[who] == RETIRED) & (rng.random(n) < 0.93)),
-        "has_chronic_disease": Flag(people.has_chronic_disease[who]),
-        "disability": Coded(disabled, ["none", "moderate", "severe"]),
-        "needs_carer": Flag((disabled == 2) & (rng.random(n) < 0.7) | (age > 82) & (rng.random(n) < 0.4)),
-        "is_pregnant": Flag(pregnant, ~(woman & (age >= 15) & (age < 50))),
-        "parent_key": parent,
-        "key": pc.binary_join_element_wise(
+        "birth_place": lambda: w.district(people.birth_place[who]),
+        "phone": lambda: with_nulls(w.phone(0.62), ~adult),
+        "marital_status": lambda: Coded(people.civil_state[who], CIVIL_STATES),
+        "is_literate": lambda: Flag((people.education[who] > 0) & ((age >= 7) | people.is_enrolled[who])),
+        "education_level": lambda: Coded(people.education[who], EDUCATION),
+        "is_enrolled": lambda: Flag(people.is_enrolled[who]),
+        "employment_status": lambda: Coded(said, EMPLOYMENT),
+        "declared_income_amount": lambda: Number.money(np.round(income, -1), ~adult),
+        "declares_pension": lambda: Flag((people.employment[who] == RETIRED) & (rng.random(n) < 0.93)),
+        "has_chronic_disease": lambda: Flag(people.has_chronic_disease[who]),
+        "disability": lambda: Coded(disabled, ["none", "moderate", "severe"]),
+        "needs_carer": lambda: Flag(
+            (disabled == 2) & (rng.random(n) < 0.7) | (age > 82) & (rng.random(n) < 0.4)
+        ),
+        "is_pregnant": lambda: Flag(pregnant, ~(woman & (age >= 15) & (age < 50))),
+        "parent_key": lambda: parent,
+        "key": lambda: pc.binary_join_element_wise(
             parent,
-            pa.scalar("/membre[", pa.large_string()),
+            pa.scalar(f"{form.members}[", pa.large_string()),
             pa.array(position).cast(pa.large_string()),
             pa.scalar("]", pa.large_string()),
             pa.scalar("", pa.large_string()),
@@ -267,11 +191,14 @@ def member_table(world: World, visits: Visits) -> Table:
         "head": visits.leads,
         "disabled": disabled > 0,
     }
+    # Facts are made whether the contract has them or not, because questions may follow them; names are not.
+    made = {name: make() for name, make in own.items() if name in wanted or name not in _NAMES}
+    columns: dict[str, Values] = {**made}
     for name, question in world.settings.survey.survey_member.items():
         draw, asked = world.seed.stream(f"answer member {name}").random((2, n))
         eligible = asked_of[question.of] & _reached(question, columns, n)
-        columns[name] = answer(question, draw, np.where(eligible, asked, _NEVER), z, urban, parent)
-    table = w.table("survey_member", columns)
+        columns[name] = answer(question, draw, np.where(eligible, asked, _NEVER), z, town, parent)
+    table = w.table("survey_member", {name: partial(_same, v) for name, v in columns.items()}, wanted)
     dead = people.died_on[who] < world.cycle_on
     table.defects["dead_but_surveyed"] += int(dead.sum())
     return table
@@ -296,18 +223,19 @@ def _reached(question: Question, columns: dict[str, Values], n: int) -> Bools:
     return reached
 
 
-def answer(question: Question, draw: Floats, asked: Floats, z: Floats, urban: Bools, key: pa.Array) -> Values:
+def answer(question: Question, draw: Floats, asked: Floats, z: Floats, town: Floats, key: pa.Array) -> Values:
     """Answers to one question: the latent answer is a logistic draw moved by welfare and by town.
 
     Args:
         draw, asked: uniform draws; shape (respondents,). A question is answered where `asked` is below its share.
         z: welfare of the respondent's household, in standard deviations.
+        town: 1 in towns and 0 elsewhere, less the country's share of households in towns.
         key: keys of the submissions, for names of pictures.
     """
     missing = asked >= question.asked
     draw = np.clip(draw, 1e-12, 1 - 1e-12)
     noise = np.log(draw / (1 - draw))
-    latent = noise + question.slope * z + question.urban * (urban - 0.68)
+    latent = noise + question.slope * z + question.urban * town
     if question.share is not None:
         odds = np.log(max(question.share, 1e-9) / max(1 - question.share, 1e-9))
         return Flag(latent + odds > 0, missing)
@@ -324,12 +252,16 @@ def answer(question: Question, draw: Floats, asked: Floats, z: Floats, urban: Bo
         return Coded(np.where(missing, -1, codes), list(question.choices))
     if question.number is not None:
         # 0.55 turns a logistic draw into one of standard deviation 1.
-        moved = question.slope * z + question.urban * (urban - 0.68) + question.spread * 0.55 * noise
+        moved = question.slope * z + question.urban * town + question.spread * 0.55 * noise
         value = np.clip(question.number * np.exp(moved), question.least, question.most)
         return Number(np.round(value * 10**question.decimals).astype(np.int64), question.decimals, missing)
     before, _, after = (question.text or "").partition("{uuid}")
     identifier = pc.utf8_slice_codeunits(key, len("uuid:"), _UUID)
     return with_nulls(_joined(_prefixed(before, identifier), after), missing)
+
+
+def _same(values: Values) -> Values:
+    return values
 
 
 def _prefixed(text: str, values: pa.Array) -> pa.Array:

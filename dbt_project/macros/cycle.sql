@@ -33,3 +33,42 @@
 {% macro refresh_statistics() -%}
     {% if model.config.materialized != 'view' %}analyze {{ this }}{% endif %}
 {%- endmacro %}
+
+{# CTE text: for each month and member that a later cycle corrected, the last cycle that did; none while `relation` is made anew. #}
+{% macro latest_corrections(relation) -%}
+    {% if relation and settled_months() > 0 %}
+    select
+        for_month
+        , social_id
+        , max(cycle) as cycle
+    from {{ relation }}
+    where for_month >= '{{ first_settled_month() }}' and cycle > for_month and cycle < '{{ var("cycle") }}'
+    group by for_month, social_id
+    {% else %}
+    select null::text as for_month, null::text as social_id, null::text as cycle
+    where false
+    {% endif %}
+{%- endmacro %}
+
+{# CTE text: the facts of the months that are settled, as last known before this cycle. Reads `corrected`. #}
+{% macro earlier_facts(relation) -%}
+    {% if relation and settled_months() > 0 %}
+    select
+        f.*
+        , (f.for_month || '-01')::date as month_on
+    from {{ relation }} as f
+    left join corrected as c on f.for_month = c.for_month and f.social_id = c.social_id
+    where
+        f.for_month >= '{{ first_settled_month() }}'
+        and f.for_month < '{{ var("cycle") }}'
+        and f.cycle = coalesce(c.cycle, f.for_month)
+    {% else %}
+    select
+        f.*
+        , null::text as for_month
+        , true as is_living
+        , null::date as month_on
+    from members as f
+    where false
+    {% endif %}
+{%- endmacro %}

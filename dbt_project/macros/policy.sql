@@ -7,32 +7,77 @@
     {{ return(content) }}
 {%- endmacro %}
 
-{# Rows of one kind in force on the cycle's first day, in file order; `programme` narrows them. #}
-{% macro policy_rows(kind, programme=none) -%}
-    {% set day = cycle_day() %}
+{# The last day whose publications the cycle knows: its decision day, by default the last day of the month. #}
+{% macro known_day(cycle=none) -%}
+    {% set month = cycle or var('cycle') %}
+    {% set state = namespace(day='31') %}
+    {% for row in policy().get('parameters', {}).get('calendar.decision_day', []) if row.valid_from <= month ~ '-01' and month ~ '-01' <= row.valid_to %}
+        {% set state.day = row.numerator %}
+    {% endfor %}
+    {{ return(month ~ '-' ~ ('0' ~ state.day)[-2:]) }}
+{%- endmacro %}
+
+{# Whether a row is in force on `day`, by what was published on the cycle's known day. A row whose successor is not yet
+   known goes on, up to its own end. #}
+{% macro is_in_force(row, day) -%}
+    {% if not row.get('published_on') and not row.get('later') %}
+        {{ return(row.valid_from <= day and day <= row.valid_to) }}
+    {% endif %}
+    {% set known = known_day() %}
+    {% if row.get('published_on', '') > known or day < row.valid_from %}{{ return(false) }}{% endif %}
+    {% if day <= row.valid_to %}{{ return(true) }}{% endif %}
+    {% if not row.get('later') or day > row.own_end %}{{ return(false) }}{% endif %}
+    {% for begins, published in row.later if begins <= day and published <= known %}{{ return(false) }}{% endfor %}
+    {{ return(true) }}
+{%- endmacro %}
+
+{# Rows of one kind in force on a day (the cycle's first), in file order; `programme` narrows them. #}
+{% macro policy_rows(kind, programme=none, day=none) -%}
+    {% set day = day or cycle_day() %}
     {% set rows = [] %}
-    {% for row in policy().get(kind, []) if row.valid_from <= day and day <= row.valid_to %}
-        {% if programme is none or row.programme == programme %}{% do rows.append(row) %}{% endif %}
+    {% for row in policy().get(kind, []) if programme is none or row.programme == programme %}
+        {% if is_in_force(row, day) %}{% do rows.append(row) %}{% endif %}
     {% endfor %}
     {{ return(rows) }}
 {%- endmacro %}
 
+{# The programmes that are open in the cycle, each after those that shut a household out of it. #}
 {% macro programmes() -%}
-    {{ return(policy().get('programmes', [])) }}
+    {% set open, ordered = [], [] %}
+    {% for programme in policy().get('programmes', []) %}
+        {% set terms = policy().get('terms', []) | selectattr('programme', 'equalto', programme.code) | list %}
+        {% if not terms or policy_rows('terms', programme.code) %}{% do open.append(programme) %}{% endif %}
+    {% endfor %}
+    {% set codes = open | map(attribute='code') | list %}
+    {% set placed = [] %}
+    {% for turn in codes %}
+        {% for programme in open if programme.code not in placed %}
+            {% set before = [] %}
+            {% for row in policy_rows('exclusions', programme.code) if row.excluded_by in codes and row.excluded_by not in placed %}
+                {% do before.append(row) %}
+            {% endfor %}
+            {% if not before %}
+                {% do ordered.append(programme) %}
+                {% do placed.append(programme.code) %}
+            {% endif %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(ordered) }}
 {%- endmacro %}
 
-{# The number in force of a parameter, or a literal: {numerator, denominator}, both text. #}
-{% macro policy_value(term) -%}
+{# The number in force of a parameter on a day, or a literal such as 2 or 1/3: {numerator, denominator}, both text. #}
+{% macro policy_value(term, day=none) -%}
     {% set name = term | trim %}
     {% set parameters = policy().get('parameters', {}) %}
     {% if name in parameters %}
-        {% set day = cycle_day() %}
-        {% for row in parameters[name] if row.valid_from <= day and day <= row.valid_to %}
+        {% set day = day or cycle_day() %}
+        {% for row in parameters[name] if is_in_force(row, day) %}
             {{ return(row) }}
         {% endfor %}
         {{ exceptions.raise_compiler_error("The parameter " ~ name ~ " has no value on " ~ day ~ ". What to do: add a dated row to the policy, or run a later cycle.") }}
     {% endif %}
-    {{ return({'numerator': name, 'denominator': '1'}) }}
+    {% set parts = name.split('/') %}
+    {{ return({'numerator': parts[0], 'denominator': parts[1] if parts | length > 1 else '1'}) }}
 {%- endmacro %}
 
 {# SQL literal of one whole parameter; null while no policy is given. #}
@@ -45,10 +90,10 @@
 {%- endmacro %}
 
 {# A product such as `2/3 * wage` as {numerator, denominator}: SQL products of exact literals. #}
-{% macro exact_product(text) -%}
+{% macro exact_product(text, day=none) -%}
     {% set top, bottom = [], [] %}
     {% for term in text.split('*') %}
-        {% set value = policy_value(term) %}
+        {% set value = policy_value(term, day) %}
         {% do top.append(value.numerator) %}
         {% if value.denominator != '1' %}{% do bottom.append(value.denominator) %}{% endif %}
     {% endfor %}
@@ -62,16 +107,16 @@
 {%- endmacro %}
 
 {# An amount of money: multiplied before divided, rounded half up to the currency's decimals. #}
-{% macro exact_amount(product) -%}
-    {% set value = exact_product(product) %}
+{% macro exact_amount(product, day=none) -%}
+    {% set value = exact_product(product, day) %}
     {{ return('round((' ~ value.numerator ~ ')::numeric / (' ~ value.denominator ~ '), ' ~ var('currency_decimals') ~ ')') }}
 {%- endmacro %}
 
 {# A condition of the policy with its {parameters} replaced by the numbers in force. #}
-{% macro policy_condition(text) -%}
+{% macro policy_condition(text, day=none) -%}
     {% set state = namespace(sql=text or 'true') %}
     {% for name in modules.re.findall('[{]([^{}]*)[}]', state.sql) | unique %}
-        {% set state.sql = state.sql | replace('{' ~ name ~ '}', policy_value(name).numerator) %}
+        {% set state.sql = state.sql | replace('{' ~ name ~ '}', policy_value(name, day).numerator) %}
     {% endfor %}
     {{ return('(' ~ state.sql ~ ')') }}
 {%- endmacro %}
@@ -91,6 +136,11 @@
     {% set parts = [] %}
     {% for expression in expressions %}{% do parts.append("coalesce((" ~ expression ~ ")::text, '~')") %}{% endfor %}
     {{ return("encode(sha256(convert_to(concat_ws('|', " ~ (parts | join(', ') or "''") ~ "), 'UTF8')), 'hex')") }}
+{%- endmacro %}
+
+{# Hexadecimal SHA-256 of a whole row: its text tells a null from an empty text, and is made once. #}
+{% macro sha256_of_row(alias) -%}
+    {{ return("encode(sha256(convert_to(" ~ alias ~ "::text, 'UTF8')), 'hex')") }}
 {%- endmacro %}
 
 {# The version that every score, decision and entitlement carries. #}

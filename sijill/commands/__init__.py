@@ -1,0 +1,1 @@
+"""Commands of `sijill` that have a module of their own."""

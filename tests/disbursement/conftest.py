@@ -22,6 +22,11 @@ create table decision.entitlement (
     entitlement_id text, cycle text, programme text, household_id text, payee_social_id text,
     amount numeric, currency text, policy_version text, hold_reason text
 );
+drop table if exists decision.entitlement_component cascade;
+create table decision.entitlement_component (
+    entitlement_id text, cycle text, programme text, household_id text, for_household_id text, for_month text,
+    kind text, is_payable boolean, benefit text, social_id text, amount numeric, currency text, policy_version text
+);
 drop table if exists identity.person_crosswalk cascade;
 create table identity.person_crosswalk (
     source text, source_key text, social_id text, band text, primary key (source, source_key)
@@ -46,8 +51,9 @@ create view landing.canonical_account as select * from landing.accounts;
 EMPTY = """
 set session_replication_role = replica;
 truncate finance.payment_instruction, finance.payment_payee, finance.payment_batch,
-    finance.payment_account, finance.payment_hold, audit.gate_result,
-    decision.entitlement, identity.person_crosswalk, identity.social_id, landing.persons, landing.accounts;
+    finance.payment_account, finance.payment_hold, finance.commitment, audit.gate_result,
+    decision.entitlement, decision.entitlement_component,
+    identity.person_crosswalk, identity.social_id, landing.persons, landing.accounts;
 set session_replication_role = origin;
 """
 
@@ -113,6 +119,15 @@ class World:
                         "currency": case.currency,
                         "hold": case.hold,
                     },
+                )
+                connection.execute(
+                    sa.text(
+                        "insert into decision.entitlement_component"
+                        " select entitlement_id, cycle, programme, household_id, household_id, cycle, 'regular', true,"
+                        " 'base_allowance', null, amount, currency, policy_version"
+                        " from decision.entitlement where entitlement_id = :id and amount <> 0"
+                    ),
+                    {"id": f"E-{case.key}"},
                 )
                 if payee is None or not case.is_known:
                     continue
@@ -189,12 +204,13 @@ class World:
                 ("payment_account", "account_token"),
                 ("payment_payee", "instruction_id"),
                 ("payment_held", "entitlement_id"),
+                ("commitment", "entitlement_id, for_month, benefit"),
             ):
                 rows += [
                     (table, *row)
                     for row in connection.execute(
                         sa.text(
-                            f"select (to_jsonb(t) - 'created_at' - 'hold_id')::text"
+                            f"select (to_jsonb(t) - 'created_at' - 'hold_id' - 'commitment_id')::text"
                             f" from finance.{table} as t order by {order}"
                         )
                     )

@@ -16,9 +16,17 @@ owed as (
         , programme
         , household_id
         , sum(amount) as amount
-        , encode(sha256(convert_to(string_agg(concat_ws('|', benefit, coalesce(social_id, '~'), amount), ';' order by benefit, social_id), 'UTF8')), 'hex') as components_hash
+        , coalesce(sum(amount) filter (where kind = 'regular'), 0) as regular_amount
+        , coalesce(sum(amount) filter (where kind = 'arrears'), 0) as arrears_amount
+        , coalesce(sum(amount) filter (where kind = 'recovery'), 0) as recovery_amount
+        , encode(sha256(convert_to(string_agg(
+            concat_ws('|', kind, for_household_id, for_month, benefit, coalesce(social_id, '~'), amount)
+            , ';' order by kind, for_month, for_household_id, benefit, social_id
+        ), 'UTF8')), 'hex') as components_hash
     from cycle_component
+    where is_payable
     group by entitlement_id, programme, household_id
+    having sum(amount) > 0
 ),
 
 -- One pass for all programmes: a filter by programme here has no statistics, and the planner then joins row by row.
@@ -65,6 +73,9 @@ select
         when not p.is_identity_confirmed then 'payee_unconfirmed'
     end as hold_reason
     , o.amount::numeric(14, 3) as amount
+    , o.regular_amount::numeric(14, 3) as regular_amount
+    , o.arrears_amount::numeric(14, 3) as arrears_amount
+    , o.recovery_amount::numeric(14, 3) as recovery_amount
     , '{{ var("currency") }}'::text as currency
     , {{ policy_version() }}::text as policy_version
     , {{ sha256_of(['d.input_hash', 'o.components_hash', 'p.social_id', 'p.is_identity_confirmed']) }} as input_hash

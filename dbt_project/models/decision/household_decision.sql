@@ -1,30 +1,131 @@
--- Grain: one row per household, programme and cycle.
-{{ config(tags=['decision'], indexes=[{'columns': ['cycle', 'programme', 'household_id'], 'unique': true}]) }}
+-- Grain: one row per household, open programme and cycle.
+-- Each programme is one pass over the registry; the cause of a change is read from hashes kept by the decision before.
+{{ config(
+    tags=['decision'],
+    indexes=[{'columns': ['cycle', 'programme', 'household_id'], 'unique': true}],
+    post_hook="{{ record_decision_changes() }}"
+) }}
 with facts as (
     select *
     from {{ ref('household') }}
     inner join {{ ref('household_evidence') }} using (household_id)
 ),
 
+members as (
+    select * from {{ ref('member_evidence') }}
+),
+
+commitments as (
+    select * from {{ source('finance', 'commitment') }}
+),
+
 cycle_score as (
-    select * from {{ ref('household_score') }}
+    select
+        household_id
+        , scorecard
+        , score
+        , score_numerator
+        , score_denominator
+        , score_rank
+        , population
+        , people_rank
+        , people
+        , decile
+        , input_hash
+    from {{ ref('household_score') }}
     where cycle = '{{ var("cycle") }}'
+),
+
+rules as (
+    select * from {{ ref('decision_rule') }}
+),
+
+months_served as (
+    {{ months_served() }}
+),
+
+governing as (
+    select distinct on (programme, household_id)
+        programme as adjudicated_programme
+        , household_id
+        , adjudication_id
+        , effect
+        , reason as adjudication_reason
+    from {{ source('decision_ledger', 'adjudication') }}
+    where {{ governs_cycle() }}
+    order by programme asc, household_id asc, adjudication_id desc
+),
+
+previous as (
+    {{ previous_decisions(this if is_incremental() else none) }}
+),
+
+-- A rule changed when its text or its number is not what it was in the decision before.
+told_rules as (
+    select
+        programme
+        , rule
+        , count(*) as n_cycles
+        , count(distinct concat_ws('|', fact, operator, threshold, threshold_rule)) as n_texts
+    from rules
+    where cycle = '{{ var("cycle") }}' or cycle = (select max(p.previous_cycle) from previous as p)
+    group by programme, rule
+),
+
+changed_rules as (
+    select
+        programme
+        , array_agg(rule) as rules
+    from told_rules
+    where n_cycles = 1 or n_texts > 1
+    group by programme
 ),
 
 {{ decision_ctes() }}
 
 select
-    household_id
-    , programme
+    d.household_id
+    , d.programme
     , '{{ var("cycle") }}'::text as cycle
-    , region
-    , status
-    , is_eligible
-    , is_selected
-    , reasons
-    , score
-    , score_rank
-    , decile
+    , d.region
+    , d.status
+    , d.outcome
+    , d.is_eligible
+    , d.is_selected
+    , d.tier
+    , d.reasons
+    , d.rules
+    , d.rule_values
+    , d.score
+    , d.score_rank
+    , d.decile
+    , d.margin
+    , d.is_near_cutoff
+    , d.is_in_grace
+    , d.cycles_outside
+    , d.queue_rank
+    , d.waiting_rank
+    , d.crossing
+    , case
+        when d.previous_cycle is null then 'first'
+        when d.status = d.previous_status and d.is_selected = d.previous_is_selected then 'none'
+        when coalesce(d.adjudication_id, 0) <> coalesce(d.previous_adjudication_id, 0) then 'adjudication'
+        when d.cycles_outside > 1 and d.crossing = 'out' then 'time'
+        when coalesce((d.rules || d.previous_rules) && c.rules, false) then 'policy'
+        when d.facts_hash <> d.previous_facts_hash then 'data'
+        when d.rules_hash <> d.previous_rules_hash then 'policy'
+        when d.time_hash <> d.previous_time_hash then 'time'
+        else 'data'
+    end as cause
+    , d.previous_cycle
+    , d.previous_status
+    , d.adjudication_id
+    , d.household_facts
+    , d.evidence_on
+    , d.facts_hash
+    , d.time_hash
+    , d.rules_hash
     , {{ policy_version() }}::text as policy_version
-    , input_hash
-from decided
+    , d.input_hash
+from decided as d
+left join changed_rules as c on d.programme = c.programme

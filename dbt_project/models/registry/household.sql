@@ -43,6 +43,24 @@ select
     , s.monthly_expenditure_amount
     , s.declared_income_amount
     , s.declares_second_home
+    , s.electricity_bill_amount
+    , s.water_bill_amount
+    , s.phone_bill_amount
+    , s.has_humidity
+    , s.has_water_cuts
+    , s.has_public_transport
+    , s.has_child_work
+    , s.gave_up_care
+    , s.has_mental_distress
+    , s.has_poor_schooling
+    , s.has_precarious_work
+    , s.has_long_unemployment
+    , s.is_area_unsafe
+    , s.was_victim_of_crime
+    , s.has_violence_risk
+    , s.is_movement_restricted
+    , s.lacks_use_of_assets
+    , s.lacks_say_in_decisions
 from {{ ref('stg_survey_household') }} as s
 inner join {{ ref('int_survey_household') }} as k on s.source = k.source and s.source_key = k.source_key
 where k.reason is null

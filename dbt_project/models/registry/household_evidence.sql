@@ -46,6 +46,22 @@ people as (
         , sum(legacy_benefit_amount) as legacy_benefit_amount
         , sum(n_accounts) as n_accounts
         , count(*) filter (where not is_identity_confirmed) as n_unconfirmed_members
+        , max(marital_status) filter (where is_head) as head_marital_status
+        , bool_or(is_literate) filter (where is_head) as is_head_literate
+        , count(*) filter (where age_years < 2) as n_under_2
+        , count(*) filter (where age_years < 6) as n_under_6
+        , count(*) filter (where {{ adult }} and employment_status = 'unemployed') as n_unemployed_adults
+        , count(*) filter (where {{ adult }} and employment_status = 'informal') as n_informal_workers
+        , count(*) filter (where {{ adult }} and education_level in ('none', 'primary')) as n_adults_without_basic
+        , count(*) filter (where not declares_health_cover) as n_uncovered_members
+        , count(*) filter (where declared_disability in ('moderate', 'severe')) as n_declared_disabled
+        , count(*) filter (where n_service_requests > 0) as n_service_requests
+        , count(*) filter (where requests_prosthesis) as n_prosthesis_requests
+        , sum(n_verified_legacy_benefits) as n_verified_legacy_benefits
+        , max(n_programmes_elsewhere) as n_programmes_elsewhere
+        , min(attendance_percent) filter (where age_years between 6 and 18) as min_attendance_percent
+        , count(*) filter (where is_mother_of_young or age_years < 6) as n_clinic_members
+        , min(n_clinic_visits) filter (where is_mother_of_young or age_years < 6) as min_clinic_visits
     from {{ ref('member_evidence') }}
     group by household_id
 ),
@@ -103,6 +119,7 @@ bills as (
     select
         meter_number
         , sum(consumption_kwh) / nullif(sum(period_months), 0) as monthly_kwh
+        , sum(billed_amount) / nullif(sum(period_months) filter (where billed_amount is not null), 0) as monthly_bill_amount
     from {{ ref('stg_utility_bill') }}
     where
         period_on >= {{ months_before_cycle('evidence.electricity_months') }}
@@ -116,6 +133,7 @@ electricity as (
         m.household_id
         , count(*) as n_meters
         , sum(b.monthly_kwh) as monthly_kwh
+        , sum(b.monthly_bill_amount) as monthly_bill_amount
     from meters as m
     left join bills as b on m.meter_number = b.meter_number
     group by m.household_id
@@ -162,6 +180,23 @@ select
     , p.n_accounts::integer as n_accounts
     , coalesce(d.n_deceased_members, 0)::integer as n_deceased_members
     , p.n_unconfirmed_members::integer as n_unconfirmed_members
+    , p.head_marital_status
+    , p.is_head_literate
+    , p.n_under_2::integer as n_under_2
+    , p.n_under_6::integer as n_under_6
+    , p.n_unemployed_adults::integer as n_unemployed_adults
+    , p.n_informal_workers::integer as n_informal_workers
+    , p.n_adults_without_basic::integer as n_adults_without_basic
+    , p.n_uncovered_members::integer as n_uncovered_members
+    , p.n_declared_disabled::integer as n_declared_disabled
+    , p.n_service_requests::integer as n_service_requests
+    , p.n_prosthesis_requests::integer as n_prosthesis_requests
+    , p.n_verified_legacy_benefits::integer as n_verified_legacy_benefits
+    , p.n_programmes_elsewhere::integer as n_programmes_elsewhere
+    , p.min_attendance_percent::numeric(5, 2) as min_attendance_percent
+    , p.n_clinic_members::integer as n_clinic_members
+    , p.min_clinic_visits::integer as min_clinic_visits
+    , e.monthly_bill_amount::numeric(14, 3) as monthly_electricity_bill_amount
 from households as h
 inner join people as p on h.household_id = p.household_id
 left join deaths as d on h.household_id = d.household_id

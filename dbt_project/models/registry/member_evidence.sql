@@ -59,6 +59,7 @@ enrolments as (
         social_id
         , bool_or(level <> 'university') as is_pupil
         , bool_or(level = 'university') as is_student
+        , max(attendance_percent) as attendance_percent
     from {{ ref('stg_enrolment') }}
     where
         coalesce(enrolled_on, {{ months_before_cycle('evidence.enrolment_months') }}) between {{ months_before_cycle('evidence.enrolment_months') }} and {{ cycle_date() }}
@@ -94,9 +95,36 @@ benefits as (
         social_id
         , count(*) as n_legacy_benefits
         , sum(benefit_amount) as legacy_benefit_amount
+        , count(*) filter (where verified_on < {{ cycle_date() }}) as n_verified_legacy_benefits
+        , count(distinct coalesce(programme, source)) as n_programmes_elsewhere
     from {{ ref('stg_benefit') }}
     where coalesce(since_on, date '0001-01-01') < {{ cycle_date() }}
     group by social_id
+),
+
+-- A year is the year in which the conditions of the programmes count visits.
+clinic_visits as (
+    select
+        social_id
+        , count(*) as n_clinic_visits
+    from {{ ref('stg_clinic_visit') }}
+    where visited_on >= {{ cycle_date() }} - interval '12 months' and visited_on < {{ cycle_date() }}
+    group by social_id
+),
+
+requests as (
+    select
+        social_id
+        , count(*) as n_service_requests
+        , bool_or(service = 'prosthesis') as requests_prosthesis
+    from {{ ref('stg_service_request') }}
+    where coalesce(requested_on, date '0001-01-01') < {{ cycle_date() }}
+    group by social_id
+),
+
+young as (
+    select distinct household_id from members
+    where age_years < 6
 ),
 
 accounts as (
@@ -143,6 +171,17 @@ select
     , coalesce(b.n_legacy_benefits, 0)::integer as n_legacy_benefits
     , coalesce(b.legacy_benefit_amount, 0)::numeric(14, 3) as legacy_benefit_amount
     , coalesce(a.n_accounts, 0)::integer as n_accounts
+    , coalesce(
+        m.sex = 'female' and m.age_years between 15 and 49
+        and (m.is_pregnant or ((m.is_head or m.is_spouse) and y.household_id is not null))
+        , false
+    ) as is_mother_of_young
+    , e.attendance_percent::numeric(5, 2) as attendance_percent
+    , coalesce(k.n_clinic_visits, 0)::integer as n_clinic_visits
+    , coalesce(r.n_service_requests, 0)::integer as n_service_requests
+    , coalesce(r.requests_prosthesis, false) as requests_prosthesis
+    , coalesce(b.n_verified_legacy_benefits, 0)::integer as n_verified_legacy_benefits
+    , coalesce(b.n_programmes_elsewhere, 0)::integer as n_programmes_elsewhere
 from members as m
 left join incomes as i on m.social_id = i.social_id
 left join enrolments as e on m.social_id = e.social_id
@@ -150,3 +189,6 @@ left join cards as c on m.social_id = c.social_id
 left join vehicles as v on m.social_id = v.social_id
 left join benefits as b on m.social_id = b.social_id
 left join accounts as a on m.social_id = a.social_id
+left join clinic_visits as k on m.social_id = k.social_id
+left join requests as r on m.social_id = r.social_id
+left join young as y on m.household_id = y.household_id

@@ -8,7 +8,7 @@ select
     , i.item_position
     , i.dimension
     , i.indicator
-    , p.points::numeric(14, 4) as points
+    , round(p.points / s.score_denominator, 12)::numeric(30, 12) as points
     , i.max_points
 from {{ ref('household_score') }} as s
 cross join lateral unnest(s.item_points) with ordinality as p (points, item_position)

@@ -10,7 +10,7 @@ select
     , item_position
     , dimension
     , indicator
-    , max_points::numeric(14, 4) as max_points
+    , max_points::numeric(30, 12) as max_points
     , standing
     , {{ policy_version() }}::text as policy_version
 from items

@@ -6,6 +6,7 @@ select
     , r.programme
     , r.since_on
     , r.benefit_amount
+    , r.verified_on
 from {{ source('landing', 'canonical_benefit') }} as r
 inner join {{ source('identity', 'person_crosswalk') }} as c
     on r.source = c.source and r.source_key = c.source_key

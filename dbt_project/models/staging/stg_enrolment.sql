@@ -8,6 +8,7 @@ select
     , r.institution
     , r.enrolled_on
     , r.left_on
+    , r.attendance_percent
 from {{ source('landing', 'canonical_enrolment') }} as r
 inner join {{ source('identity', 'person_crosswalk') }} as c
     on r.source = c.source and r.source_key = c.source_key

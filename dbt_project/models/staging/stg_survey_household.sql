@@ -44,4 +44,22 @@ select
     , declared_income_amount
     , declares_second_home
     , electricity_meter_number
+    , electricity_bill_amount
+    , water_bill_amount
+    , phone_bill_amount
+    , has_humidity
+    , has_water_cuts
+    , has_public_transport
+    , has_child_work
+    , gave_up_care
+    , has_mental_distress
+    , has_poor_schooling
+    , has_precarious_work
+    , has_long_unemployment
+    , is_area_unsafe
+    , was_victim_of_crime
+    , has_violence_risk
+    , is_movement_restricted
+    , lacks_use_of_assets
+    , lacks_say_in_decisions
 from {{ source('landing', 'canonical_survey_household') }}

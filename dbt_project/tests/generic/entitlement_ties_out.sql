@@ -11,8 +11,9 @@ components as (
         entitlement_id
         , sum(amount) as amount
     from {{ ref('entitlement_component') }}
-    where cycle = '{{ var("cycle") }}'
+    where cycle = '{{ var("cycle") }}' and is_payable
     group by entitlement_id
+    having sum(amount) > 0
 )
 
 select
@@ -31,6 +32,8 @@ where
     or c.entitlement_id is null
     or e.amount <> c.amount
     or e.amount <= 0
-    or not coalesce(d.is_eligible, false)
+    or e.amount <> e.regular_amount + e.arrears_amount + e.recovery_amount
+    or e.regular_amount > 0 and not coalesce(d.is_eligible, false)
+    or d.household_id is null
     or (m.social_id is null or not m.is_living or m.household_id <> e.household_id) and e.hold_reason is null
 {% endtest %}

@@ -8,7 +8,7 @@ with cycle_score as (
 select household_id
 from cycle_score
 where
-    score <> (select coalesce(sum(p.points), 0) from unnest(item_points) as p (points))
+    score_numerator <> (select round(coalesce(sum(p.points), 0), 12) from unnest(item_points) as p (points))
     or score_rank not between 1 and population
     or decile not between 1 and 10
 union all

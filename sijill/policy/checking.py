@@ -1,0 +1,158 @@
+"""What the checks of every kind of row share: the pack as read, and the list of its problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from sijill.policy.columns import household_columns, member_columns, plain_name
+from sijill.policy.expressions import PLACEHOLDER, fault, nearest
+from sijill.policy.rows import FRACTION, NAME, NUMBER, Row, covered
+from sijill.policy.settings import Inputs, Programme, ProgrammeFile, Scorecard
+
+
+@dataclass
+class Checks:
+    """A pack under examination. Each method adds a problem, with file and line, when a cell is wrong.
+
+    Attributes:
+        settings: `programme.yaml`.
+        tables: rows by kind, each series closed.
+        reasons: text by reason code and language.
+        problems: what was found so far.
+        files: columns of the flat files at hand, besides those that the pack declares.
+    """
+
+    settings: ProgrammeFile
+    tables: Mapping[str, list[Row]]
+    reasons: Mapping[str, Mapping[str, str]]
+    problems: list[str] = field(default_factory=list)
+    files: Inputs | None = None
+
+    @property
+    def programmes(self) -> dict[str, Programme]:
+        """Programmes by code."""
+        return {programme.code: programme for programme in self.settings.programmes}
+
+    @property
+    def household_columns(self) -> set[str]:
+        """Columns that an indicator of the household may read: the registry's, or the flat file's."""
+        declared = _plain(self.settings.inputs.households) if self.settings.inputs else household_columns()
+        return declared | (set(self.files.households) if self.files else set())
+
+    @property
+    def member_columns(self) -> set[str]:
+        """Columns that an indicator of the members may read."""
+        declared = _plain(self.settings.inputs.members) if self.settings.inputs else member_columns()
+        return declared | (set(self.files.members) if self.files else set())
+
+    @property
+    def parameters(self) -> set[str]:
+        """Names of the pack's numbers."""
+        return {row.values["parameter"] for row in self.tables["parameters"]}
+
+    @property
+    def whole_parameters(self) -> set[str]:
+        """Parameters that may stand inside an expression: never a fraction, whose division would round."""
+        fractions = {r.values["parameter"] for r in self.tables["parameters"] if "/" in r.values["value"]}
+        return self.parameters - fractions
+
+    def problem(self, row: Row, text: str) -> None:
+        """Add a problem of a row."""
+        self.problems.append(f"{row.file} line {row.line}: {text}")
+
+    def name(self, row: Row, column: str) -> None:
+        """The cell is a name."""
+        if not NAME.fullmatch(row.values[column]):
+            self.problem(row, f"{column} '{row.values[column]}' is not a name (a-z, 0-9, _ and dots)")
+
+    def number(self, row: Row, column: str) -> None:
+        """The cell is a decimal number."""
+        if not NUMBER.fullmatch(row.values[column]):
+            self.problem(row, f"{column} '{row.values[column]}' is not a decimal number")
+
+    def one_of(self, row: Row, column: str, known: Iterable[str]) -> None:
+        """The cell is one of the known words."""
+        names = list(known)
+        if row.values[column] not in names:
+            near = nearest(row.values[column], names)
+            self.problem(row, f"{column} '{row.values[column]}' is none of {', '.join(sorted(names))}{near}")
+
+    def reason(self, row: Row, column: str) -> None:
+        """The cell is a reason code that has a text in each of the pack's languages."""
+        code = row.values[column]
+        if code not in self.reasons:
+            self.problem(row, f"{column} '{code}' has no line in reasons.csv")
+            return
+        for language in self.settings.languages:
+            if not self.reasons[code].get(language):
+                self.problem(row, f"the reason {code} has no text in {language}")
+
+    def product(self, row: Row, column: str) -> None:
+        """The cell is a product of numbers and parameters, each in force when the row begins."""
+        for term in (part.strip() for part in row.values[column].split("*")):
+            if NUMBER.fullmatch(term) or FRACTION.fullmatch(term):
+                continue
+            if term not in self.parameters:
+                near = nearest(term, self.parameters)
+                self.problem(row, f"{column}: '{term}' is neither a number nor a known parameter{near}")
+            elif not covered(row, [r for r in self.tables["parameters"] if r.values["parameter"] == term]):
+                self.problem(row, f"{column}: {term} has no value on {row.valid_from}")
+
+    def sql(
+        self, row: Row, column: str, columns: set[str], parameters: set[str], *, of_members: bool = False
+    ) -> None:
+        """The cell is one safe expression over `columns`, its {placeholders} among `parameters`."""
+        for name in PLACEHOLDER.findall(row.values[column]):
+            if name not in parameters:
+                self.problem(row, f"{column}: {{{name}}} is not a known parameter without fraction")
+        found = fault(row.values[column], columns, of_members=of_members)
+        if found:
+            self.problem(row, f"{column}: {found}")
+
+    def condition(self, row: Row) -> None:
+        """The row's condition is about its own indicator."""
+        before = len(self.problems)
+        self.sql(row, "condition", {row.values["indicator"]}, self.whole_parameters)
+        if len(self.problems) > before and "unknown column" in self.problems[-1]:
+            self.problems[-1] += (
+                f" (a condition reads its own indicator, {row.values['indicator']}; "
+                "put what needs more columns into an indicator's expression)"
+            )
+
+    def indicator(self, row: Row) -> bool:
+        """The row's indicator exists and is in force when the row begins; says whether it exists."""
+        name = row.values["indicator"]
+        series = [other for other in self.tables["indicators"] if other.values["indicator"] == name]
+        self.one_of(row, "indicator", {other.values["indicator"] for other in self.tables["indicators"]})
+        if series and not covered(row, series):
+            self.problem(row, f"the indicator {name} is not in force on {row.valid_from}")
+        return bool(series)
+
+    def card(self, row: Row, method: str) -> Scorecard | None:
+        """The row's scorecard, when it exists and has the method that the file is for; its dimension is the card's."""
+        cards = self.settings.scorecards
+        card = cards.get(row.values["scorecard"])
+        if card is None:
+            self.one_of(row, "scorecard", cards)
+        elif card.method != method:
+            self.problem(
+                row, f"this file is for the method {method}, and {row.values['scorecard']} is {card.method}"
+            )
+        else:
+            self.one_of(row, "dimension", card.dimensions)
+            return card
+        return None
+
+    def days(self, kind: str, scorecard: str) -> list[date]:
+        """First days of the spans in which a scorecard's rows of a kind stay the same."""
+        rows = [row for row in self.tables[kind] if row.values["scorecard"] == scorecard]
+        days = {row.valid_from for row in rows} | {
+            row.valid_to + timedelta(days=1) for row in rows if row.valid_to
+        }
+        return sorted(day for day in days if any(row.in_force(day) for row in rows))
+
+
+def _plain(columns: Iterable[str]) -> set[str]:
+    return {plain_name(column) for column in columns} | {"household_id"}
