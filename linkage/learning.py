@@ -21,7 +21,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.model import BlockingRule
+from linkage.model import BlockingRule, columns_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -34,7 +34,15 @@ RANDOM_PAIRS = 200_000
 """Pairs at random that teach how often strangers agree."""
 
 _SMOOTHING = 0.5
+# A person's own given name and birth date seldom differ altogether. Where duplicates are rare, expectation-
+# maximisation would else take the class of brothers and sisters for that of true pairs
+_OWN = ("given", "birth_date")
+_MOST_CHANGED = 0.2
 _SURE = 0.95
+_SURE_DUPLICATE = 0.999
+# Share of records with a sure duplicate, up to which a third record of the same person is too rare to count:
+# the other candidates of such a record are then known to be false, as they are in linking
+_RARE = 0.2
 # Fewer rivals than this teach nothing of their kinds
 _LEAST_RIVALS = 500
 _MOST_WEIGHT = 40.0
@@ -149,6 +157,9 @@ def draw(
     )
     n_sampled = int(connection.execute("select count(*) from sampled").fetchall()[0][0])
     condition = " and l.record_id <> r.record_id" if dedupe else ""
+    if dedupe and "household" in columns_of(connection, left):
+        # a roster names each member once: these pairs are false, and would teach what a family is
+        condition += " and (l.household = r.household) is not true"
     blocked = " union ".join(
         f"select l.record_id as a, r.record_id as b from sampled as l join spine as r on {rule.sql}{condition}"
         for rule in rules
@@ -229,7 +240,7 @@ def fit(sample: Sample, iterations: int = 15) -> Learnt:
         start[-1] = 0.8
         start[0] = 0.08
         m.append(start / start.sum())
-    rate = 0.5 if not sample.dedupe else 0.2
+    rate = 0.5 if not sample.dedupe else 0.05
     p = np.zeros(len(sample.group))
     seen: list[Floats] = []
     for _ in range(iterations):
@@ -244,6 +255,9 @@ def fit(sample: Sample, iterations: int = 15) -> Learnt:
             found = np.bincount(sample.levels[has, i], weights=p[has], minlength=f.n_levels)
             seen.append(found)
             m[i] = (found + _SMOOTHING) / (found.sum() + _SMOOTHING * f.n_levels)
+            if f.name in _OWN and m[i][0] > _MOST_CHANGED:
+                m[i][1:] *= (1 - _MOST_CHANGED) / m[i][1:].sum()
+                m[i][0] = _MOST_CHANGED
             if not f.fixed_u:
                 # random pairs hold true ones, which in a small file is most of the rare agreements
                 total = sample.random[i].sum()
@@ -354,6 +368,41 @@ def rival_weights(
         else:
             term[i] = float(b)
     return Weights(level, term, float(beta[-1] - np.log(rate / sample.n_right)), rate)
+
+
+def rescaled(sample: Sample, learnt: Learnt) -> Weights:
+    """For rare duplicates: the first step's weights, their scale and height set by rivals.
+
+    A record with a sure duplicate seldom has a second one, so its other candidates are false. The score s of
+    a pair then has odds exp(a s + b), where candidates of all records are 1 + exp(a s + b) times as many as
+    rivals of that score; a and b by maximum likelihood, over a grid. Where duplicates are not rare, nothing is changed.
+    """
+    first = first_weights(learnt)
+    if not len(sample.group):
+        return first
+    height = float(np.log(first.match_rate / sample.n_right))
+    s = score(sample, learnt, first)
+    best = np.full(int(sample.group.max()) + 1, -np.inf)
+    np.maximum.at(best, sample.group, s)
+    sure = best >= np.log(_SURE_DUPLICATE / (1 - _SURE_DUPLICATE))
+    is_rival = sure[sample.group] & (s < best[sample.group])
+    if sure.sum() > _RARE * sample.n_left or is_rival.sum() < _LEAST_RIVALS:
+        return first
+    # below, pairs are strangers whichever way; their great number would decide how the few likely ones fare
+    edges = np.linspace(-6, 50, 225)
+    middle = (edges[1:] + edges[:-1]) / 2
+    every, rivals = np.histogram(s, edges)[0], np.histogram(s[is_rival], edges)[0]
+    log_share = float(np.log(sure.sum() / sample.n_left))
+
+    def likelihood(a: float, b: float) -> float:
+        log_all = np.logaddexp(0, np.clip(a * middle + b, -60, 60))
+        log_sum = np.logaddexp(log_all, log_share)
+        return float((every * (log_all - log_sum) + rivals * (log_share - log_sum)).sum())
+
+    scales, heights = np.arange(0.2, 1.51, 0.05), np.arange(-20.0, 2.01, 0.25)
+    a, b = max(((float(a), float(b)) for a in scales for b in heights), key=lambda ab: likelihood(*ab))
+    level = [w * a for w in first.level]
+    return Weights(level, [a] * len(first.term), a * height + b - height, first.match_rate)
 
 
 def pooled(one: Weights, other: Weights | None) -> Weights:

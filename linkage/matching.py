@@ -125,6 +125,7 @@ def match_files(
         if people.dedupe:
             _independent(connection, "pair", "decided")
         else:
+            _find_same(connection, "spine", wanted=spec.unique == "auto" and name == "with_birth_date")
             _competing(connection, "pair", "decided", unique)
         trained = _with_threshold(connection, trained, STATED_PRECISION[name], dedupe=people.dedupe)
         loss = _blocking_loss(people, name)
@@ -238,17 +239,37 @@ def _competing(connection: duckdb.DuckDBPyConnection, pairs: str, table: str, un
     the records that claim a person compete for it, too.
     """
     rivals = {
-        "both": "sum(odds) over (partition by record_id) + sum(odds) over (partition by spine_id) - odds",
+        "both": "sum(counted) over (partition by record_id) + sum(counted) over (partition by spine_id) - counted",
         "none": "odds",
-    }.get(unique, "sum(odds) over (partition by record_id)")
-    best = "" if unique == "none" else " qualify row_number() over (partition by record_id order by" \
-        " match_probability desc, match_weight desc, spine_id) = 1"  # fmt: skip
+    }.get(unique, "sum(counted) over (partition by record_id)")
+    best = "" if unique == "none" else "qualify dense_rank() over (partition by record_id order by" \
+        " match_probability desc, match_weight desc, least_id) = 1"  # fmt: skip
     connection.execute(
         f"""create or replace temp table {table} as
-        select * exclude (odds) from (
-            select record_id, spine_id, match_weight, odds, odds / (1 + {rivals}) as match_probability
-            from (select *, pow(2, least(round(match_weight, 6), {_MAXIMUM_WEIGHT})) as odds from {pairs})
-        ){best}"""
+        select record_id, spine_id, match_weight, match_probability from (
+            select *, odds / (1 + {rivals}) as match_probability from (
+                select record_id, spine_id, match_weight, odds, coalesce(least_id, spine_id) as least_id,
+                    case when coalesce(least_id, spine_id) = spine_id then odds else 0 end as counted
+                from (select *, pow(2, least(round(match_weight, 6), {_MAXIMUM_WEIGHT})) as odds from {pairs})
+                left join same_person using (spine_id)
+            )
+        ) {best}"""
+    )
+
+
+def _find_same(connection: duckdb.DuckDBPyConnection, table: str, *, wanted: bool) -> None:
+    """Create `same_person` (spine_id, least_id): rows of `table` that tell the very same of a person.
+
+    With a birth date, two people who agree in everything are rarer than one who was entered twice; where the
+    spec does not say that each person is there once, such rows do not compete.
+    """
+    names = [row[0] for row in connection.execute(f"describe {table}").fetchall()]
+    told = ", ".join(n for n in names if n not in ("record_id", "household"))
+    whole = "given_skeleton is not null and family_skeleton is not null and birth_date is not null"
+    connection.execute(
+        f"""create or replace temp table same_person as
+        select record_id as spine_id, min(record_id) over (partition by {told}) as least_id from {table}
+        where {whole if wanted else "false"} qualify count(*) over (partition by {told}) > 1"""
     )
 
 

@@ -87,8 +87,11 @@ def train_profile(
         )
     sample = learning.draw(connection, left, comparisons, rules, dedupe=people.dedupe)
     learnt = learning.fit(sample)
-    first = learning.first_weights(learnt)
-    weights = learning.pooled(first, learning.rival_weights(sample, learnt, unique_left=unique_left))
+    if people.dedupe:
+        weights = learning.rescaled(sample, learnt)
+    else:
+        rivals = learning.rival_weights(sample, learnt, unique_left=unique_left)
+        weights = learning.pooled(learning.first_weights(learnt), rivals)
     others = _levels(known) if known else {}
     untrained: list[str] = []
     for comparison, field, m, u, seen, at_random, bits, strength in zip(
