@@ -89,7 +89,8 @@ def test_a_fault_of_a_new_row_is_reported_with_its_file_and_line(
 
 
 EDITS = [
-    ("benefits.csv", "occasion,2020-05-25,,law,{law},ramadan,", "occasion,2020-05-25,,law,{law},easter,", "occasion 'easter'"),
+    ("benefits.csv", "occasion,2020-05-25,,law,{law},ramadan,", "occasion,2020-05-25,,law,{law},easter,",
+     "occasion 'easter'"),
     ("settlement.csv", ",facts,", ",nothing,", "takes_back 'nothing'"),
     ("calendar.csv", "ramadan,2026-01,", "ramadan,january,", "paid_in 'january'"),
     ("rights.csv", "free_care_amg1,card,", "free_care_amg1,goat,", "form 'goat'"),
@@ -105,7 +106,10 @@ def test_a_fault_put_into_the_tunisian_rows_is_reported(
     folder = tmp_path / "policy"
     shutil.copytree(TUNISIA, folder)
     text = (folder / file).read_text(encoding="utf-8")
-    law = '"Arrêté conjoint du ministre des affaires sociales et du ministre des finances du 19 mai 2020, JORT n° 45 du 20 mai 2020"'
+    law = (
+        '"Arrêté conjoint du ministre des affaires sociales et du ministre des finances du 19 mai 2020,'
+        ' JORT n° 45 du 20 mai 2020"'
+    )
     old, new = old.replace("{law}", law), new.replace("{law}", law)
     assert old in text
     (folder / file).write_text(text.replace(old, new), encoding="utf-8")
