@@ -63,8 +63,10 @@ FAULTS = [
     ("terms.csv", "programme,term,months,reason", "amen_social,short,three,second_home", "'three' is neither"),
     ("tiers.csv", "programme,tier,condition", "amen_social,high,score > wealth", "unknown column 'wealth'"),
     ("ranks.csv", "programme,rank,condition,order", "amen_social,child,,oldest_first", "must begin with 'rank_'"),
-    ("ranks.csv", "programme,rank,condition,order", "amen_social,rank_child,,tallest_first", "order 'tallest_first'"),
-    ("limits.csv", "programme,limit,statuses,benefits,at_least,at_most", "amen_social,floor,poor,,,", "neither at_least"),
+    ("ranks.csv", "programme,rank,condition,order", "amen_social,rank_child,,tallest_first",
+     "order 'tallest_first'"),
+    ("limits.csv", "programme,limit,statuses,benefits,at_least,at_most", "amen_social,floor,poor,,,",
+     "neither at_least"),
     ("limits.csv", "programme,limit,statuses,benefits,at_least,at_most", "amen_social,floor,poor,goats,5,",
      "benefit 'goats'"),
     ("limits.csv", "programme,limit,statuses,benefits,at_least,at_most", "amen_social,floor,rich,,5,",
@@ -89,7 +91,8 @@ def test_a_fault_of_a_new_row_is_reported_with_its_file_and_line(
 
 
 EDITS = [
-    ("benefits.csv", "occasion,2020-05-25,,law,{law},ramadan,", "occasion,2020-05-25,,law,{law},easter,", "occasion 'easter'"),
+    ("benefits.csv", "occasion,2020-05-25,,law,{law},ramadan,", "occasion,2020-05-25,,law,{law},easter,",
+     "occasion 'easter'"),
     ("settlement.csv", ",facts,", ",nothing,", "takes_back 'nothing'"),
     ("calendar.csv", "ramadan,2026-01,", "ramadan,january,", "paid_in 'january'"),
     ("rights.csv", "free_care_amg1,card,", "free_care_amg1,goat,", "form 'goat'"),
@@ -105,7 +108,10 @@ def test_a_fault_put_into_the_tunisian_rows_is_reported(
     folder = tmp_path / "policy"
     shutil.copytree(TUNISIA, folder)
     text = (folder / file).read_text(encoding="utf-8")
-    law = '"Arrêté conjoint du ministre des affaires sociales et du ministre des finances du 19 mai 2020, JORT n° 45 du 20 mai 2020"'
+    law = (
+        '"Arrêté conjoint du ministre des affaires sociales et du ministre des finances du 19 mai 2020,'
+        ' JORT n° 45 du 20 mai 2020"'
+    )
     old, new = old.replace("{law}", law), new.replace("{law}", law)
     assert old in text
     (folder / file).write_text(text.replace(old, new), encoding="utf-8")
