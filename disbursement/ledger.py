@@ -299,7 +299,8 @@ _COMMITMENTS = """
         cross join is_last
         where cast(component.cycle as text) = :cycle
             and case
-                when component.is_payable then component.entitlement_id in (select entitlement_id from open_entitlement)
+                when component.is_payable
+                    then component.entitlement_id in (select entitlement_id from open_entitlement)
                 else is_last.holds
             end
     ),
@@ -454,8 +455,8 @@ def record_holds(connection: sa.Connection, parameters: Mapping[str, Any]) -> No
 def record_commitments(connection: sa.Connection, parameters: Mapping[str, Any]) -> None:
     """Append for which month and benefit each open entitlement of the cycle commits its money, and each claim.
 
-    Only differences are appended: doing it twice appends nothing. It must come before `append_instructions`, which closes
-    the entitlements.
+    Only differences are appended: doing it twice appends nothing. It must come before
+    `append_instructions`, which closes the entitlements.
     """
     connection.execute(sa.text(_COMMITMENTS), parameters)
 

@@ -4,8 +4,8 @@ What belongs here: suites as data (`suites`), evaluating one and recording it as
 and its pages (`docs`). What does not: checks of one delivered row, which intake makes, and relations
 that dbt tests.
 
-Great Expectations takes 4 to 6 s to import: nothing here imports it until a suite is run.
-`preload` does so in the background while other stages work.
+Great Expectations takes 4 to 6 s to import: nothing here imports it until a suite is run, and `worker`
+evaluates suites in a process of its own.
 """
 
 from expectations.runner import STAGES, Failure, StageResult, evaluate, preload, run_stage

@@ -98,8 +98,7 @@ class Outcome:
 def preload() -> None:
     """Import Great Expectations now: 4 to 6 s, most of them its own class definitions.
 
-    Call it in a thread while other stages wait for the database or for DuckDB, which release the
-    interpreter. Nothing is sent anywhere: its analytics are switched off.
+    Nothing is sent anywhere: its analytics are switched off.
     """
     _great_expectations()
 

@@ -31,6 +31,7 @@ Format = Literal["csv", "xlsx", "parquet"]
 CONTRACT_PROPERTIES = {"legalBasis", "institution", "frequency", "language"}
 TABLE_PROPERTIES = {
     "format", "encoding", "delimiter", "sheet", "entity", "onMissing", "onEmpty", "maxRejectedShare", "rowFilter",
+    "duplicates",
 }  # fmt: skip
 COLUMN_PROPERTIES = {
     "canonical", "dateFormats", "digits", "decimalComma", "codes", "trueValues", "falseValues", "nullValues",
@@ -62,6 +63,9 @@ _NUMERIC = re.compile(r"(?:numeric|decimal)\((\d{1,2}),\s*(\d{1,2})\)")
 # Raised when reading or checking comes to give other rows for the same file and contract, so that what
 # was received under the old rules is received anew.
 READER_VERSION = 1
+# Entities whose record is a person, once: a second record of the same person is a mistake unless the contract
+# allows it. The others are of things and periods, of which a person has several.
+_OF_A_PERSON = {"person", "survey_member", "card", "benefit"}
 _LANDING_OWN_COLUMNS = {"delivery_id", "line"}
 
 
@@ -120,6 +124,7 @@ class TableContract:
         contract: name of the contract that it belongs to.
         file_pattern: name of the delivered file; may hold `*` and `?`.
         sha256: of everything that decides what its landing table holds.
+        holds_each_person_once: two of its records cannot be one person, but by mistake: a clerk is asked.
     """
 
     name: str
@@ -138,6 +143,7 @@ class TableContract:
     row_filter: str | None
     columns: tuple[Column, ...]
     sha256: str
+    holds_each_person_once: bool = False
 
     @cached_property
     def delivered(self) -> tuple[Column, ...]:
@@ -411,6 +417,9 @@ def _table(
     for option, allowed in (("onMissing", ("refuse", "skip")), ("onEmpty", ("refuse", "accept"))):
         if custom.get(option, allowed[0]) not in allowed:
             problems.add(where, f"{option} is '{custom[option]}'; it must be {allowed[0]} or {allowed[1]}")
+    repeats = custom.get("duplicates", "refuse" if entity and entity.name in _OF_A_PERSON else "allow")
+    if repeats not in ("allow", "refuse"):
+        problems.add(where, f"duplicates is '{repeats}'; it must be allow or refuse")
     share = custom.get("maxRejectedShare", DEFAULT_MAX_REJECTED_SHARE)
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
         problems.add(where, "maxRejectedShare must be a number from 0 to 1")
@@ -450,6 +459,7 @@ def _table(
         sha256=hashlib.sha256(
             json.dumps(identity, sort_keys=True, default=str, ensure_ascii=False).encode()
         ).hexdigest(),
+        holds_each_person_once=entity is not None and entity.has_identity and repeats == "refuse",
     )
 
 

@@ -1,15 +1,19 @@
 """The identifier ledger: who has which social identifier, for life.
 
 What belongs here: assigning identifiers and recording what changed, in one transaction of set
-operations. What does not: deciding who is who (`linkage.resolve`).
+operations. What does not: deciding who is who (`linkage.resolve`, `linkage.duplicates`).
 
-A social identifier is ten random digits and two check digits (ISO 7064, mod 97-10). It is anchored on the
-record it was first assigned to, so a run over the same records, in whatever order, assigns nothing.
+A social identifier is ten random digits and two check digits (ISO 7064, mod 97-10). It is assigned to a
+record, its *anchor*, and stands for whomever that record speaks of: so a run over the same records, in
+whatever order, assigns nothing; an identifier whose person turns out to be another's merges into the
+other's; and where that proves wrong, a split gives it back, to the same record. A record is the anchor of
+at most one provisional identifier, ever.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,23 +23,34 @@ from linkage.model import LinkageError
 from warehouse import Transaction, Warehouse
 
 _BODY_DIGITS = 10
+# Each pass mends the chains that the pass before it bent; two are usual
+_MAXIMUM_PASSES = 100
 
 
 @dataclass(frozen=True)
 class LedgerChanges:
     """What one run added to the ledger: events by kind, zero where nothing changed."""
 
-    assigned: int
-    linked: int
-    unlinked: int
-    merged: int
-    retired: int
-    restored: int
+    assigned: int = 0
+    linked: int = 0
+    unlinked: int = 0
+    merged: int = 0
+    split: int = 0
+    retired: int = 0
+    restored: int = 0
 
     @property
     def total(self) -> int:
         """All events."""
-        return self.assigned + self.linked + self.unlinked + self.merged + self.retired + self.restored
+        return (
+            self.assigned
+            + self.linked
+            + self.unlinked
+            + self.merged
+            + self.split
+            + self.retired
+            + self.restored
+        )
 
 
 def check_digits(bodies: np.ndarray) -> np.ndarray:
@@ -59,29 +74,42 @@ def record(
     resolved: pa.Table | pa.RecordBatchReader,
     *,
     spine: str,
-    surveys: list[str],
     cycle: str,
     model_sha256: str | None,
+    run_id: str = "",
+    withdrawn: pa.Table | None = None,
+    also: Callable[[Transaction], None] | None = None,
 ) -> LedgerChanges:
     """Bring the crosswalk and the ledger to what `resolved` says, all or nothing.
 
     Args:
-        resolved: `source, source_key, entity, spine_key, match_weight, match_probability, band`, one row
-            for each record of this run, the spine's included.
+        resolved: `source, source_key, entity, spine_key, match_weight, match_probability, band, person,
+            reason`, one row for each record of this run, the spine's included. `person` is an integer label
+            that the records of one provisional person share, null for a record that gets no identifier
+            while it is linked to nobody.
         spine: source of the population register.
-        surveys: sources whose members get a provisional identifier when they are linked to nobody.
         cycle: for the events.
         model_sha256: of the model file that weighed the pairs.
+        run_id: for the events.
+        withdrawn: None where `resolved` is complete, so that what it lacks is gone; otherwise the records
+            that are gone (`source, source_key`), and what neither names stays as it is. Provisional people
+            must then come whole: all the records, old and new, of each that changed.
+        also: called inside the transaction, at its end.
 
     Raises:
         LinkageError: random identifiers kept colliding with assigned ones (the space is exhausted).
     """
     literals = {
         "spine": _literal(spine),
-        "surveys": f"array[{', '.join(_literal(s) for s in surveys)}]::text[]",
         "cycle": _literal(cycle),
         "model": _literal(model_sha256) if model_sha256 else "null::text",
+        "run": _literal(run_id) if run_id else "null::text",
     }
+
+    def run(transaction: Transaction, statements: tuple[str, ...]) -> None:
+        for statement in statements:
+            transaction.execute(statement.format(**literals))
+
     with warehouse.transaction() as transaction:
         transaction.execute("set local work_mem = '128MB'")
         transaction.execute("set local jit = off")
@@ -89,24 +117,35 @@ def record(
         transaction.execute("lock table identity.social_id in share row exclusive mode")
         with transaction.connection.cursor() as cursor:
             cursor.adbc_ingest("resolved_now", resolved, mode="create", temporary=True)
-        for statement in _STATE:
-            transaction.execute(statement.format(**literals))
-        _assign(transaction, literals)
-        for statement in _CHANGES:
-            transaction.execute(statement.format(**literals))
+        if withdrawn is not None:
+            with transaction.connection.cursor() as cursor:
+                cursor.adbc_ingest("withdrawn_now", withdrawn, mode="create", temporary=True)
+        run(transaction, _GONE_ALL if withdrawn is None else _GONE_NAMED)
+        run(transaction, _STATE)
+        _assign(transaction, run)
+        run(transaction, _STANDING)
+        _redirect(transaction, run)
+        run(transaction, _CHANGES)
         kinds = transaction.read("select kind, count(*) as n from new_event group by kind").to_pydict()
+        if also is not None:
+            also(transaction)
     counts = dict(zip(kinds["kind"], kinds["n"], strict=True))
     return LedgerChanges(**{kind: int(counts.get(kind, 0)) for kind in LedgerChanges.__dataclass_fields__})
+
+
+_Run = Callable[[Transaction, tuple[str, ...]], None]
 
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _assign(transaction: Transaction, literals: dict[str, str]) -> None:
+def _assign(transaction: Transaction, run: _Run) -> None:
     """Assign a new identifier to every record in `wanting`."""
     needed = int(transaction.scalar("select count(*) from wanting"))
     if not needed:
+        transaction.execute("create temp table assigned_now (like wanting) on commit drop")
+        transaction.execute("alter table assigned_now add column social_id text")
         return
     for _ in range(20):
         ids = random_social_ids(needed + needed // 100 + 10)
@@ -122,121 +161,265 @@ def _assign(transaction: Transaction, literals: dict[str, str]) -> None:
         transaction.execute("drop table candidate_id")
     else:
         raise LinkageError("No free social identifiers were found.", action="lengthen the identifier's body")
-    for statement in _ASSIGNMENT:
-        transaction.execute(statement.format(**literals))
+    run(transaction, _ASSIGNMENT)
 
 
-# What each record has, and what it needs. `standing` holds one row a record, `previous_*` its crosswalk row,
-# `anchor` the identifier that was assigned to it and has not been merged away.
-_STATE = (
-    "create index on resolved_now (source, source_key)",
+def _redirect(transaction: Transaction, run: _Run) -> None:
+    """Make every identifier lead to the person of its anchor: mergers, and splits that undo them."""
+    for _ in range(_MAXIMUM_PASSES):
+        run(transaction, _PASS)
+        if not int(transaction.scalar("select count(*) from astray")):
+            return
+        run(transaction, _MEND)
+    raise LinkageError("Identifiers merge in a circle.", action="report this as a fault")
+
+
+_GONE_ALL = (
     "analyze resolved_now",
-    """create temp table anchor on commit drop as
-    select s.source, s.source_key, s.social_id, s.is_provisional
-    from identity.social_id as s
-    where not exists (select from identity.event as e where e.social_id = s.social_id and e.kind = 'merged')""",
-    "create index on anchor (source, source_key)",
-    "analyze anchor",
-    """create temp table wanting on commit drop as
-    select r.source, r.source_key, r.band <> 'spine' as is_provisional,
-        row_number() over (order by r.source, r.source_key) as ordinal
-    from resolved_now as r
-    left join anchor as a
-        on a.source = r.source and a.source_key = r.source_key and a.is_provisional = (r.band <> 'spine')
-    where a.social_id is null
-        and (r.band = 'spine' or (r.source = any({surveys}) and r.band in ('review', 'none')))""",
+    """create temp table gone on commit drop as
+    select x.source, x.source_key, x.social_id, x.spine_key, x.band, x.is_provisional
+    from identity.person_crosswalk as x
+    left join resolved_now as r on r.source = x.source and r.source_key = x.source_key
+    where r.source is null""",
+)
+
+_GONE_NAMED = (
+    "analyze resolved_now",
+    """create temp table gone on commit drop as
+    select x.source, x.source_key, x.social_id, x.spine_key, x.band, x.is_provisional
+    from identity.person_crosswalk as x join withdrawn_now as w using (source, source_key)""",
+)
+
+# What each record has, and what it needs. `carrier` holds the records that bear a provisional identifier now;
+# `provisional` the identifiers in play, each with the record that it follows: its anchor, or where that is
+# gone the first of its records.
+_STATE = (
     "create temp table new_event (like identity.event including defaults) on commit drop",
     "alter table new_event drop column event_id",
+    """create temp table member on commit drop as
+    select source, source_key, person from resolved_now where person is not null and band in ('review', 'none')""",
+    """create temp table carrier on commit drop as
+    select x.social_id, r.source, r.source_key
+    from resolved_now as r join identity.person_crosswalk as x using (source, source_key)
+    where x.is_provisional and x.social_id is not null""",
+    """create temp table provisional on commit drop as
+    with first_carrier as (
+        select distinct on (social_id) social_id, source, source_key
+        from carrier order by social_id, source, source_key
+    )
+    select s.social_id, s.assigned_at, s.source as anchor_source, s.source_key as anchor_key,
+        coalesce(a.source, f.source) as source, coalesce(a.source_key, f.source_key) as source_key,
+        case when a.source is not null then a.person else c.person end as person,
+        f.social_id is not null as is_carried
+    from identity.social_id as s
+    left join resolved_now as a on a.source = s.source and a.source_key = s.source_key
+    left join first_carrier as f on f.social_id = s.social_id
+    left join resolved_now as c on c.source = f.source and c.source_key = f.source_key
+    where s.is_provisional and (
+        a.source is not null
+        or (f.source is not null and not exists (
+            select from identity.person_crosswalk as x where x.source = s.source and x.source_key = s.source_key
+                and not exists (select from gone as g where g.source = x.source and g.source_key = x.source_key)
+        ))
+    )""",
+    "create index on provisional (social_id)",
+    "analyze provisional",
+    # where each merged identifier leads, one step
+    """create temp table redirect on commit drop as
+    select social_id, into_social_id from (
+        select distinct on (social_id) social_id, kind, into_social_id from (
+            select social_id, kind, into_social_id, event_id from identity.event where kind = 'merged'
+            union all
+            select into_social_id, kind, null, event_id from identity.event where kind = 'split'
+        ) as turn order by social_id, event_id desc
+    ) as latest where kind = 'merged'""",
+    "create unique index on redirect (social_id)",
+    "analyze redirect",
+    # which identifier a provisional person goes on with: one that stands, and of these the oldest
+    """create temp table going_on on commit drop as
+    select distinct on (p.person) p.person, p.social_id
+    from provisional as p
+    left join redirect as d on d.social_id = p.social_id
+    join (select distinct person from member) as m on m.person = p.person
+    order by p.person, d.social_id is not null, not p.is_carried, p.assigned_at, p.anchor_source, p.anchor_key,
+        p.social_id""",
+    """create temp table wanting on commit drop as
+    select source, source_key, is_provisional, person, row_number() over (order by source, source_key) as ordinal
+    from (
+        select r.source, r.source_key, false as is_provisional, null::bigint as person
+        from resolved_now as r
+        left join identity.social_id as s
+            on s.source = r.source and s.source_key = r.source_key and not s.is_provisional
+        where r.band = 'spine' and s.social_id is null
+        union all
+        select * from (
+            select distinct on (m.person) m.source, m.source_key, true, m.person
+            from member as m left join going_on as g on g.person = m.person
+            where g.person is null order by m.person, m.source, m.source_key
+        ) as new_person
+    ) as needed""",
 )
 
 _ASSIGNMENT = (
     """create temp table assigned_now on commit drop as
-    select w.source, w.source_key, w.is_provisional, c.social_id
+    select w.source, w.source_key, w.is_provisional, w.person, w.ordinal, c.social_id
     from (select *, row_number() over (order by ordinal) as place from wanting) as w
     join (select social_id, row_number() over (order by ordinal) as place from candidate_id) as c using (place)""",
     """insert into identity.social_id (social_id, source, source_key, is_provisional, cycle)
     select social_id, source, source_key, is_provisional, {cycle} from assigned_now""",
-    "insert into anchor (source, source_key, social_id, is_provisional)"
-    " select source, source_key, social_id, is_provisional from assigned_now",
-    """insert into new_event (cycle, kind, social_id, source, source_key, reason)
-    select {cycle}, 'assigned', social_id, source, source_key,
+    """insert into new_event (cycle, kind, social_id, source, source_key, run_id, reason)
+    select {cycle}, 'assigned', social_id, source, source_key, {run},
         case when is_provisional then 'not found in the population register' else 'in the population register' end
     from assigned_now""",
+    "insert into going_on (person, social_id) select person, social_id from assigned_now where is_provisional",
     "drop table candidate_id",
-    "analyze anchor",
+    "analyze assigned_now",
+)
+
+_STANDING = (
+    "analyze going_on",
+    # who each record speaks of now, beside what the crosswalk says
+    """create temp table standing on commit drop as
+    select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band, r.reason,
+        case when r.band in ('spine', 'link') then p.social_id else g.social_id end as social_id,
+        r.band in ('review', 'none') and g.social_id is not null as is_provisional,
+        x.source is not null as was_known, x.social_id as previous_id, x.spine_key as previous_spine_key,
+        x.band as previous_band, coalesce(x.is_provisional, false) as was_provisional
+    from resolved_now as r
+    left join identity.social_id as p
+        on p.source = {spine} and p.source_key = r.spine_key and not p.is_provisional
+        and r.band in ('spine', 'link')
+    left join going_on as g on g.person = r.person and r.band in ('review', 'none')
+    left join identity.person_crosswalk as x on x.source = r.source and x.source_key = r.source_key""",
+    "analyze standing",
+    # every identifier that may have to lead elsewhere, and where: to whom its anchor is now
+    """create temp table duty on commit drop as
+    select * from (
+        select i.social_id, coalesce(n.social_id, u.social_id) as stands_for,
+            n.source, n.source_key, n.spine_key, n.match_weight, n.match_probability, n.band
+        from (
+            select social_id, source, source_key from provisional
+            union all
+            select s.social_id, s.source, s.source_key from redirect as d join identity.social_id as s using (social_id)
+            where not exists (select from provisional as p where p.social_id = s.social_id)
+        ) as i
+        left join standing as n on n.source = i.source and n.source_key = i.source_key
+        left join identity.person_crosswalk as u
+            on n.source is null and u.source = i.source and u.source_key = i.source_key
+            and not exists (select from gone as g where g.source = u.source and g.source_key = u.source_key)
+    ) as due where stands_for is not null""",
+    "create index on duty (social_id)",
+    "analyze duty",
+)
+
+_PASS = (
+    "drop table if exists astray",
+    """create temp table astray on commit drop as
+    with recursive chain (social_id, reached, depth) as (
+        select social_id, social_id, 0 from duty
+        union all
+        select c.social_id, d.into_social_id, c.depth + 1
+        from chain as c join redirect as d on d.social_id = c.reached where c.depth < 1000
+    ),
+    leads as (select distinct on (social_id) social_id, reached from chain order by social_id, depth desc)
+    select d.*, l.reached from duty as d join leads as l using (social_id) where l.reached <> d.stands_for""",
+)
+
+_MEND = (
+    """insert into new_event (cycle, kind, social_id, into_social_id, source, source_key, spine_key, match_weight,
+        match_probability, model_sha256, run_id, reason)
+    select {cycle}, 'merged', social_id, stands_for, source, source_key, spine_key, match_weight,
+        match_probability, {model}, {run},
+        case when band = 'link' then 'linked to the population register' else 'found to be one person' end
+    from astray where stands_for <> social_id""",
+    """insert into new_event (cycle, kind, social_id, into_social_id, source, source_key, spine_key, match_weight,
+        match_probability, model_sha256, run_id, reason)
+    select {cycle}, 'split', reached, social_id, source, source_key, spine_key, match_weight,
+        match_probability, {model}, {run}, 'the merger proved wrong'
+    from astray where stands_for = social_id""",
+    "delete from redirect as d using astray as a where a.social_id = d.social_id",
+    """insert into redirect (social_id, into_social_id)
+    select social_id, stands_for from astray where stands_for <> social_id""",
+    "analyze redirect",
 )
 
 _CHANGES = (
-    # who each record speaks of now, beside what the crosswalk says
-    """create temp table standing on commit drop as
-    select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band,
-        case when r.band in ('spine', 'link') then p.social_id else a.social_id end as social_id,
-        r.band in ('review', 'none') and a.social_id is not null as is_provisional,
-        a.social_id as provisional_id,
-        x.source is not null as was_known, x.social_id as previous_id, x.spine_key as previous_spine_key,
-        x.band as previous_band
-    from resolved_now as r
-    left join anchor as p
-        on p.source = {spine} and p.source_key = r.spine_key and not p.is_provisional
-        and r.band in ('spine', 'link')
-    left join anchor as a on a.source = r.source and a.source_key = r.source_key and a.is_provisional
-    left join identity.person_crosswalk as x on x.source = r.source and x.source_key = r.source_key""",
-    "analyze standing",
-    # a provisional person whom the register now holds
-    """insert into new_event (cycle, kind, social_id, into_social_id, source, source_key, spine_key,
-        match_weight, match_probability, model_sha256, reason)
-    select {cycle}, 'merged', provisional_id, social_id, source, source_key, spine_key,
-        match_weight, match_probability, {model}, 'linked to the population register'
-    from standing where band = 'link' and provisional_id is not null""",
+    # a provisional person some of whose records turn out to be somebody else's
+    """insert into new_event (cycle, kind, social_id, into_social_id, source, source_key, spine_key, match_weight,
+        match_probability, model_sha256, run_id, reason)
+    select distinct on (n.previous_id, n.social_id)
+        {cycle}, 'split', n.previous_id, n.social_id, n.source, n.source_key, n.spine_key, n.match_weight,
+        n.match_probability, {model}, {run}, 'found to be two people'
+    from standing as n
+    left join duty as d on d.social_id = n.previous_id
+    where n.was_provisional and n.social_id <> n.previous_id and n.social_id is distinct from d.stands_for
+        and not exists (select from new_event as e where e.kind = 'split' and e.social_id = n.previous_id
+            and e.into_social_id = n.social_id)
+    order by n.previous_id, n.social_id, n.source, n.source_key""",
     """insert into new_event (cycle, kind, social_id, source, source_key, spine_key, match_weight,
-        match_probability, model_sha256, reason)
+        match_probability, model_sha256, run_id, reason)
     select {cycle}, 'unlinked', previous_id, source, source_key, previous_spine_key, match_weight,
-        match_probability, {model},
-        case when band = 'link' then 'another person is likelier' else 'no longer likely enough' end
+        match_probability, {model}, {run},
+        case when band = 'link' then 'another person is likelier' else coalesce(reason, 'no longer likely enough') end
     from standing where previous_band = 'link' and (band <> 'link' or previous_id <> social_id)""",
     """insert into new_event (cycle, kind, social_id, source, source_key, spine_key, match_weight,
-        match_probability, model_sha256)
-    select {cycle}, 'linked', social_id, source, source_key, spine_key, match_weight, match_probability, {model}
+        match_probability, model_sha256, run_id, reason)
+    select {cycle}, 'linked', social_id, source, source_key, spine_key, match_weight, match_probability, {model},
+        {run}, reason
     from standing
     where band = 'link' and (previous_band is distinct from 'link' or previous_id is distinct from social_id)""",
     # records that are gone
-    """create temp table gone on commit drop as
-    select x.source, x.source_key, x.social_id, x.spine_key, x.band
-    from identity.person_crosswalk as x
-    left join resolved_now as r on r.source = x.source and r.source_key = x.source_key
-    where r.source is null""",
-    """insert into new_event (cycle, kind, social_id, source, source_key, spine_key, reason)
-    select {cycle}, case when band = 'link' then 'unlinked' else 'retired' end, social_id, source, source_key,
-        spine_key, 'record withdrawn'
-    from gone where social_id is not null""",
-    # and records that are back, with the identifier they had
-    """insert into new_event (cycle, kind, social_id, source, source_key, spine_key, reason)
-    select {cycle}, 'restored', n.social_id, n.source, n.source_key, n.spine_key, 'record delivered again'
+    """insert into new_event (cycle, kind, social_id, source, source_key, spine_key, run_id, reason)
+    select {cycle}, 'unlinked', social_id, source, source_key, spine_key, {run}, 'record withdrawn'
+    from gone where band = 'link'""",
+    # identifiers that nothing bears any more
+    """insert into new_event (cycle, kind, social_id, source, source_key, run_id, reason)
+    select distinct on (b.social_id) {cycle}, 'retired', b.social_id, b.source, b.source_key, {run}, b.reason
+    from (
+        select social_id, source, source_key, 'record withdrawn' as reason
+        from gone where band <> 'link' and social_id is not null
+        union all
+        select previous_id, source, source_key, 'no longer stands for a person'
+        from standing where previous_band <> 'link' and previous_id is not null
+            and social_id is distinct from previous_id
+    ) as b
+    where not exists (select from standing as n where n.social_id = b.social_id and n.band <> 'link')
+        and not exists (select from redirect as d where d.social_id = b.social_id)
+    order by b.social_id, b.source, b.source_key""",
+    # and identifiers that a record bears again
+    """insert into new_event (cycle, kind, social_id, source, source_key, run_id, reason)
+    select distinct on (n.social_id) {cycle}, 'restored', n.social_id, n.source, n.source_key, {run},
+        'record delivered again'
     from standing as n
-    where not n.was_known and n.band <> 'link' and n.social_id is not null
-        and not exists (select from new_event as e where e.kind = 'assigned' and e.social_id = n.social_id)""",
+    where n.band <> 'link' and n.social_id is not null
+        and (not n.was_known or n.previous_id is distinct from n.social_id)
+        and not exists (select from assigned_now as a where a.social_id = n.social_id)
+        and not exists (select from carrier as c where c.social_id = n.social_id)
+        and not exists (select from gone as g where g.social_id = n.social_id and g.band <> 'link')
+        and not exists (select from new_event as e where e.kind = 'split' and e.into_social_id = n.social_id)
+    order by n.social_id, n.source, n.source_key""",
     """insert into identity.event (occurred_at, cycle, kind, social_id, into_social_id, source, source_key,
-        spine_key, match_weight, match_probability, model_sha256, reason)
+        spine_key, match_weight, match_probability, model_sha256, run_id, reason)
     select occurred_at, cycle, kind, social_id, into_social_id, source, source_key,
-        spine_key, match_weight, match_probability, model_sha256, reason
+        spine_key, match_weight, match_probability, model_sha256, run_id, reason
     from new_event order by kind, source, source_key""",
     """delete from identity.person_crosswalk as x using gone as g
     where x.source = g.source and x.source_key = g.source_key""",
     """insert into identity.person_crosswalk (source, source_key, entity, social_id, spine_key, match_weight,
-        match_probability, band, is_provisional, model_sha256)
+        match_probability, band, is_provisional, model_sha256, reason)
     select source, source_key, entity, social_id, spine_key, match_weight, match_probability, band,
-        is_provisional, case when band <> 'spine' then {model} end
+        is_provisional, case when band <> 'spine' then {model} end, reason
     from standing where not was_known""",
     """update identity.person_crosswalk as x
     set entity = n.entity, social_id = n.social_id, spine_key = n.spine_key, match_weight = n.match_weight,
         match_probability = n.match_probability, band = n.band, is_provisional = n.is_provisional,
-        model_sha256 = case when n.band <> 'spine' then {model} end,
+        reason = n.reason, model_sha256 = case when n.band <> 'spine' then {model} end,
         linked_at = case when (x.social_id, x.spine_key, x.band) is distinct from
             (n.social_id, n.spine_key, n.band) then now() else x.linked_at end
     from standing as n
     where n.was_known and x.source = n.source and x.source_key = n.source_key
         and (x.entity, x.social_id, x.spine_key, x.match_weight, x.match_probability, x.band, x.is_provisional,
-            x.model_sha256)
+            x.reason, x.model_sha256)
         is distinct from (n.entity, n.social_id, n.spine_key, n.match_weight, n.match_probability, n.band,
-            n.is_provisional, case when n.band <> 'spine' then {model} end)""",
+            n.is_provisional, n.reason, case when n.band <> 'spine' then {model} end)""",
 )

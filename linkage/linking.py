@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
+from linkage import duplicates, incremental, review, state
 from linkage import people as people_module
 from linkage.ledger import LedgerChanges, record
-from linkage.model import LinkageError, Model, latest
+from linkage.model import PROFILES, BlockingRule, LinkageError, Model, Profile, affordable_rules, latest
+from linkage.pairs import LEAST_WEIGHT, score
 from linkage.people import People
 from linkage.predict import predict, prepare
 from linkage.resolve import best_pairs, resolve
-from linkage.standardise import IDENTITY_COLUMNS
+from linkage.standardise import IDENTITY_COLUMNS, NAME_PARTS
+from linkage.state import Statistics
+from sijill.country import Country
 from sijill.installation import Installation
-from warehouse import Warehouse
+from warehouse import Transaction, Warehouse
 
 RECORDS = "landing.canonical_person_record"
 
 
 @dataclass(frozen=True)
 class SourceLinkage:
-    """How the records of one source were banded."""
+    """How the records of one source were banded.
+
+    Attributes:
+        duplicates: records of a person of whom the source holds another record.
+    """
 
     source: str
     profile: str
@@ -32,6 +43,7 @@ class SourceLinkage:
     linked: int
     review: int
     none: int
+    duplicates: int = 0
 
     @property
     def link_share(self) -> float:
@@ -45,12 +57,16 @@ class LinkageSummary:
 
     Attributes:
         spine_records: people of the population register.
-        provisional: surveyed people with an identifier of their own, not found in the register.
+        provisional: people with an identifier of their own, not found in the register.
         sources: every other source, by name.
         comparisons: pairs compared.
+        doubtful: pairs that wait for a clerk.
+        rulings: pairs that clerks decided, obeyed by this run.
         changes: events added to the ledger.
         model: file that weighed the pairs.
         was_trained: whether this run had to train it first, for want of one.
+        relinked: records linked again; all, but in an incremental run.
+        is_incremental: whether only what changed was linked again.
         seconds: wall time by step.
     """
 
@@ -58,10 +74,14 @@ class LinkageSummary:
     provisional: int
     sources: tuple[SourceLinkage, ...]
     comparisons: int
+    doubtful: int
+    rulings: int
     changes: LedgerChanges
     model: Path
     model_sha256: str
     was_trained: bool
+    relinked: int
+    is_incremental: bool
     seconds: dict[str, float]
 
     @property
@@ -84,82 +104,410 @@ class LinkageSummary:
         """Of them, linked to nobody."""
         return sum(source.none for source in self.sources)
 
+    @property
+    def duplicates(self) -> int:
+        """Of them, further records of a person of whom their source holds another."""
+        return sum(source.duplicates for source in self.sources)
+
 
 def link(
     warehouse: Warehouse,
     installation: Installation,
     cycle: str,
     progress: Callable[[str], None] | None = None,
+    *,
+    run_id: str | None = None,
+    full: bool = False,
+    refresh: bool = True,
+    single_sources: Collection[str] | None = None,
 ) -> LinkageSummary:
     """Link every landed person record to the population register, and keep the ledger.
 
     The same records give the same links and identifiers, in whatever order they come; a second run
-    changes nothing. The ledger changes in one transaction at the end, or not at all.
+    changes nothing. The ledger changes in one transaction at the end, or not at all. Only new, changed and
+    withdrawn records are linked again, unless the model, the settings or the code changed, a source is
+    new, or more than a fifth of the records changed.
 
     Args:
         warehouse: with `landing.canonical_person_record`.
         installation: whose country names the spine and the surveys, and whose work folder is for spilling.
         cycle: `YYYY-MM`, for the ledger's events.
         progress: told what is being done.
+        run_id: for the ledger's events; by default a new one.
+        full: link every record again.
+        refresh: whether a full run counts the term frequencies, the size of the register and the pairs of
+            each blocking rule anew; False keeps those of the last full run, where there was one.
+        single_sources: sources that hold each person once; by default, what the contracts say.
 
     Raises:
         LinkageError: an empty spine, repeated keys, or a model file that cannot be used.
     """
     say = progress or (lambda _: None)
     country = installation.country
-    clock = _Clock()
-
-    say("reading and standardising names")
+    singles = sources_without_duplicates(country) if single_sources is None else single_sources
+    run = _Run(
+        warehouse=warehouse,
+        installation=installation,
+        cycle=cycle,
+        say=say,
+        run_id=run_id or str(uuid.uuid4()),
+        singles=tuple(singles),
+        columns=tuple(_columns(warehouse)),
+        file=state.file_in(installation.folder),
+    )
     prepare()
-    present = _columns(warehouse)
-    connection = people_module.connect(installation.work)
+    if not full:
+        summary = _incremental(run)
+        if summary is not None:
+            return summary
+    return _full(run, refresh=refresh)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run works with."""
+
+    warehouse: Warehouse
+    installation: Installation
+    cycle: str
+    say: Callable[[str], None]
+    run_id: str
+    singles: tuple[str, ...]
+    columns: tuple[str, ...]
+    file: Path
+
+    @property
+    def country(self) -> Country:
+        return self.installation.country
+
+    def fingerprint(self, model: Model) -> str:
+        return state.fingerprint(
+            model.sha256, self.country.spine, self.country.surveys, self.singles, self.columns
+        )
+
+
+def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
+    country, warehouse = run.country, run.warehouse
+    clock = _Clock()
+    run.say("reading and standardising names")
+    connection = people_module.connect(run.installation.work)
     try:
-        with warehouse.stream(f"select {', '.join(present)} from {RECORDS}") as records:
-            people = people_module.load(connection, records, country.spine)
+        hashed = incremental.row_hash([c for c in run.columns if c not in ("source", "source_key")])
+        query = f"select {', '.join(run.columns)}, {hashed} as row_hash from {RECORDS}"
+        with warehouse.stream(query) as records:
+            noted = _Noted(records)
+            people = people_module.load(connection, noted.reader(), country.spine)
         clock.lap("standardise")
 
-        model, was_trained = _model(people, installation, say)
+        model, was_trained = _model(people, run.installation, run.say)
+        profiles = {name: model.profiles[name] for name in people.profiles}
+        frozen = None if refresh else _frozen(run, connection)
+        if frozen is not None:
+            people = replace(people, n_spine=frozen.n_spine)
         clock.lap("train" if was_trained else "model")
 
-        comparisons = 0
-        tables = []
-        for name in people.profiles:
-            say(f"comparing people {name.replace('_', ' ')}")
-            comparisons += predict(people, name, model.profiles[name], f"pair_{name}")
-            tables.append(f"select * from pair_{name}")
-        none = "select 0::bigint as record_id, 0::bigint as spine_id, 0::double as match_weight where false"
-        connection.execute(f"create or replace temp view pair as {' union all '.join([none, *tables])}")
+        comparisons, rules = _compare(people, profiles, frozen, run.say)
         clock.lap("predict")
 
+        n_rulings, last_adjudication = review.load_rulings(connection, warehouse)
         best_pairs(connection, "pair", "best")
-        resolve(connection, "best", _thresholds(people, model), "resolved")
+        thresholds = _thresholds(people, model)
+        resolve(
+            connection, "best", thresholds, "resolved", pairs="pair", single_sources=run.singles, rulings=True
+        )
         clock.lap("resolve")
 
-        say("recording identifiers")
-        resolved = connection.table("resolved").to_arrow_table()
-        sources = _by_source(people)
+        run.say("bringing together the records that link to nobody")
+        loose = duplicates.select_loose(people, profiles, "resolved", country.surveys)
+        duplicates.note_identities(connection, loose)
+        twin_rules = (
+            frozen.twin_rules
+            if frozen is not None
+            else {name: tuple(duplicates.twin_rules(people, name, f"loose_{name}")) for name in loose}
+        )
+        duplicates.score_twins(people, profiles, loose, twin_rules, people.n_spine)
+        duplicates.group_loose(connection, "twin", run.singles)
+        clock.lap("duplicates")
+
+        review.find_doubtful(people, thresholds, country.surveys, "resolved", country.spine)
+        priors = {name: p.match_rate / people.n_spine for name, p in profiles.items()}
+        doubtful = plain_text(review.weigh(people, profiles, priors))
+        clock.lap("review")
+
+        run.say("keeping what the next run builds on")
+        token = str(uuid.uuid4())
+        statistics = Statistics(people.n_spine, rules, twin_rules)
+        part = state.save(
+            people,
+            run.file,
+            {
+                "token": token,
+                "fingerprint": run.fingerprint(model),
+                "statistics": statistics.dump(),
+                "last_adjudication": str(last_adjudication),
+            },
+            noted.hashes(),
+        )
+        clock.lap("state")
+
+        run.say("recording identifiers")
+        resolved = plain_text(connection.sql(_OUTCOME).to_arrow_table())
+        sources = _by_source(connection, "resolved", "person_of")
+
+        def also(transaction: Transaction) -> None:
+            review.write(transaction, doubtful, cycle=run.cycle, run_id=run.run_id)
+            _log(transaction, run, model, resolved.num_rows, last_adjudication, token, is_incremental=False)
+
         changes = record(
             warehouse,
-            _large_text(resolved),
+            resolved,
             spine=country.spine,
-            surveys=country.surveys,
-            cycle=cycle,
+            cycle=run.cycle,
             model_sha256=model.sha256,
+            run_id=run.run_id,
+            also=also,
         )
+        state.keep(part, run.file)
         clock.lap("ledger")
+        n_spine = people_module.count(connection, "spine")
     finally:
         connection.close()
-    provisional = warehouse.scalar("select count(*) from identity.person_crosswalk where is_provisional")
     return LinkageSummary(
-        spine_records=people.n_spine,
-        provisional=int(provisional or 0),
+        spine_records=n_spine,
+        provisional=_provisional(warehouse),
         sources=sources,
         comparisons=comparisons,
+        doubtful=doubtful.num_rows,
+        rulings=n_rulings,
         changes=changes,
         model=model.path,
         model_sha256=model.sha256,
         was_trained=was_trained,
+        relinked=resolved.num_rows,
+        is_incremental=False,
         seconds=clock.seconds,
+    )
+
+
+def _incremental(run: _Run) -> LinkageSummary | None:
+    """Link again what changed; None where only a full run will do."""
+    country, warehouse = run.country, run.warehouse
+    clock = _Clock()
+    token = state.last_token(warehouse)
+    if token is None or not run.file.is_file():
+        return None
+    with ExitStack() as stack:
+        connection = people_module.connect(run.installation.work)
+        stack.callback(connection.close)
+        try:
+            meta = stack.enter_context(state.opened(connection, run.file))
+        except duckdb.Error:
+            return None  # damaged, or of another version of DuckDB
+        if meta.get("token") != token:
+            return None
+        known = connection.execute(
+            "select distinct profile from state.source_profile where profile <> 'spine'"
+        )
+        found = {row[0] for row in known.fetchall()}
+        names = tuple(name for name in PROFILES if name in found)
+        model = _model_in_force(run.installation, names)
+        if model is None or meta.get("fingerprint") != run.fingerprint(model):
+            return None
+        profiles = {name: model.profiles[name] for name in names}
+        statistics = Statistics.parse(meta["statistics"])
+        people = People(connection, names, statistics.n_spine)
+        incremental.views(people)
+
+        run.say("finding what changed")
+        hashed = [c for c in run.columns if c not in ("source", "source_key")]
+        changes = incremental.find_changes(connection, warehouse, RECORDS, hashed)
+        new_sources = people_module.count(
+            connection, "changed", "source not in (select source from state.source_profile)"
+        )
+        if changes.share > incremental.MAXIMUM_SHARE or new_sources:
+            return None
+        n_rulings, last_adjudication = review.load_rulings(connection, warehouse)
+        before = int(meta["last_adjudication"])
+        review.load_touched(connection, warehouse, before)
+        clock.lap("changes")
+
+        comparisons = 0
+        ledger = LedgerChanges()
+        is_changed = bool(
+            changes.changed.num_rows or changes.withdrawn.num_rows or last_adjudication > before
+        )
+        relinked = 0
+        new_token = str(uuid.uuid4()) if is_changed else token
+        if is_changed:
+            incremental.fetch(connection, warehouse, RECORDS, run.columns, changes.changed)
+            incremental.check_keys(connection, changes)
+            state.put(connection, token="")
+            comparisons = incremental.update(
+                people,
+                profiles,
+                statistics,
+                thresholds=_thresholds(people, model),
+                surveys=country.surveys,
+                singles=run.singles,
+                new_rulings=last_adjudication > before,
+                say=run.say,
+            )
+            clock.lap("resolve")
+            thresholds = _thresholds(people, model)
+            review.find_doubtful(people, thresholds, country.surveys, "state.resolved", country.spine)
+            incremental.keep_doubtful(connection)
+            priors = {name: p.match_rate / statistics.n_spine for name, p in profiles.items()}
+            doubtful = plain_text(review.weigh(people, profiles, priors))
+            clock.lap("review")
+            outcome = plain_text(connection.sql("select * from outcome").to_arrow_table())
+            relinked = outcome.num_rows
+
+            def also(transaction: Transaction) -> None:
+                incremental.touched(transaction)
+                review.write(transaction, doubtful, cycle=run.cycle, run_id=run.run_id, complete=False)
+                _log(transaction, run, model, relinked, last_adjudication, new_token, is_incremental=True)
+
+            run.say("recording identifiers")
+            ledger = record(
+                warehouse,
+                outcome,
+                spine=country.spine,
+                cycle=run.cycle,
+                model_sha256=model.sha256,
+                run_id=run.run_id,
+                withdrawn=changes.withdrawn,
+                also=also,
+            )
+            state.put(connection, token=new_token, last_adjudication=str(last_adjudication))
+        else:
+            with warehouse.transaction() as transaction:
+                _log(transaction, run, model, 0, last_adjudication, token, is_incremental=True)
+        clock.lap("ledger")
+        sources = _by_source(connection, "state.resolved", "state.person_of")
+        n_spine = people_module.count(connection, "state.spine")
+    return LinkageSummary(
+        spine_records=n_spine,
+        provisional=_provisional(warehouse),
+        sources=sources,
+        comparisons=comparisons,
+        doubtful=int(warehouse.scalar("select count(*) from identity.review")),
+        rulings=n_rulings,
+        changes=ledger,
+        model=model.path,
+        model_sha256=model.sha256,
+        was_trained=False,
+        relinked=relinked,
+        is_incremental=True,
+        seconds=clock.seconds,
+    )
+
+
+def _compare(
+    people: People, profiles: Mapping[str, Profile], frozen: Statistics | None, say: Callable[[str], None]
+) -> tuple[int, dict[str, tuple[BlockingRule, ...]]]:
+    """Create `pair`, every profile's people against the register; pairs compared, and the rules used."""
+    connection = people.connection
+    comparisons = 0
+    rules: dict[str, tuple[BlockingRule, ...]] = {}
+    tables = ["select 0::bigint as record_id, 0::bigint as spine_id, 0::double as match_weight where false"]
+    for name in people.profiles:
+        say(f"comparing people {name.replace('_', ' ')}")
+        if frozen is None:
+            rules[name] = tuple(affordable_rules(connection, f"people_{name}", "spine", name))
+            comparisons += predict(people, name, profiles[name], f"pair_{name}")
+            tables.append(f"select record_id, spine_id, match_weight from pair_{name}")
+        else:
+            rules[name] = frozen.rules.get(name, ())
+            score(
+                people,
+                profiles[name],
+                rules[name],
+                f"pair_{name}",
+                left=f"people_{name}",
+                right="spine",
+                prior=profiles[name].match_rate / people.n_spine,
+                least_weight=LEAST_WEIGHT,
+            )
+            comparisons += people.rows(f"pair_{name}")
+            tables.append(f"select left_id as record_id, right_id as spine_id, match_weight from pair_{name}")
+    connection.execute(f"create or replace temp view pair as {' union all '.join(tables)}")
+    return comparisons, rules
+
+
+def _frozen(run: _Run, connection: duckdb.DuckDBPyConnection) -> Statistics | None:
+    """Statistics of the last full run, its term frequencies put in the place of those counted now."""
+    if not run.file.is_file():
+        return None
+    with state.opened(connection, run.file) as meta:
+        for part in NAME_PARTS:
+            connection.execute(f"create or replace temp table tf_{part} as select * from state.tf_{part}")
+        return Statistics.parse(meta["statistics"])
+
+
+class _Noted:
+    """Passes record batches on, and notes each record's hash."""
+
+    def __init__(self, source: pa.RecordBatchReader) -> None:
+        self._source = source
+        self._noted: list[pa.RecordBatch] = []
+        self._columns = ["source", "source_key", "row_hash"]
+
+    def reader(self) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(self._source.schema, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._source:
+            self._noted.append(batch.select(self._columns))
+            yield batch
+
+    def hashes(self) -> pa.Table:
+        schema = pa.schema([self._source.schema.field(name) for name in self._columns])
+        return pa.Table.from_batches(self._noted, schema)
+
+
+def _provisional(warehouse: Warehouse) -> int:
+    return int(
+        warehouse.scalar(
+            "select count(distinct social_id) from identity.person_crosswalk where is_provisional"
+        )
+    )
+
+
+_OUTCOME = """select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band,
+    p.person, r.reason
+from resolved as r left join person_of as p using (source, source_key)"""
+
+
+def sources_without_duplicates(country: Country) -> tuple[str, ...]:
+    """Sources that hold each person once, by their contracts; none where the country has no contracts."""
+    from intake import load_contracts
+
+    if not country.sources_folder.is_dir():
+        return ()
+    return tuple(
+        table.name
+        for contract in load_contracts(country)
+        for table in contract.tables
+        if table.holds_each_person_once
+    )
+
+
+def _log(
+    transaction: Transaction,
+    run: _Run,
+    model: Model,
+    n_records: int,
+    last_adjudication: int,
+    token: str,
+    *,
+    is_incremental: bool,
+) -> None:
+    values = ", ".join(
+        "'" + value.replace("'", "''") + "'" for value in (run.run_id, run.cycle, model.sha256, token)
+    )
+    transaction.execute(
+        "insert into identity.linkage_run (run_id, cycle, model_sha256, state_token, is_incremental, n_records,"
+        f" last_adjudication_id) values ({values}, {str(is_incremental).lower()}, {n_records}, {last_adjudication})"
     )
 
 
@@ -200,32 +548,52 @@ def _thresholds(people: People, model: Model) -> dict[str, tuple[float, float]]:
     }
 
 
-def _model(people: People, installation: Installation, say: Callable[[str], None]) -> tuple[Model, bool]:
-    """The model in force: the country's, else the one trained here before, else one trained now."""
-    from linkage.train import next_version, train_people, write_model
-
-    local = installation.work.parent / "models"
-    for folder in (installation.country.models_folder, local):
+def _model_in_force(installation: Installation, profiles: Collection[str]) -> Model | None:
+    """The country's model, else the one trained here before; None without one for these profiles."""
+    for folder in (installation.country.models_folder, _own_models(installation)):
         path = latest(folder)
         if path is not None:
             model = Model.load(path)
-            if set(people.profiles) <= set(model.profiles):
-                return model, False
+            if set(profiles) <= set(model.profiles):
+                return model
+    return None
+
+
+def _own_models(installation: Installation) -> Path:
+    return installation.work.parent / "models"
+
+
+def _model(people: People, installation: Installation, say: Callable[[str], None]) -> tuple[Model, bool]:
+    """The model in force, else one trained now."""
+    from linkage.train import next_version, train_people, write_model
+
+    model = _model_in_force(installation, people.profiles)
+    if model is not None:
+        return model, False
     say(f"{installation.country.name} has no linkage model for these sources: training one, once")
-    return Model.load(write_model(train_people(people, progress=say), next_version(local))), True
+    path = next_version(_own_models(installation))
+    return Model.load(write_model(train_people(people, progress=say), path)), True
 
 
-def _by_source(people: People) -> tuple[SourceLinkage, ...]:
-    rows = people.connection.execute(
-        """select r.source, any_value(p.profile), count(*), count(*) filter (where band = 'link'),
-            count(*) filter (where band = 'review'), count(*) filter (where band = 'none')
-        from resolved as r join source_profile as p using (source)
-        where p.profile <> 'spine' group by r.source order by r.source"""
+def _by_source(
+    connection: duckdb.DuckDBPyConnection, resolved: str, person_of: str
+) -> tuple[SourceLinkage, ...]:
+    rows = connection.execute(
+        f"""with person as (
+            select r.source, r.band, case when r.band = 'link' then 'r' || r.spine_key
+                else 'p' || p.person end as person
+            from {resolved} as r left join {person_of} as p using (source, source_key) where r.band <> 'spine'
+        )
+        select r.source, any_value(s.profile), count(*), count(*) filter (where band = 'link'),
+            count(*) filter (where band = 'review'), count(*) filter (where band = 'none'),
+            count(person) - count(distinct person)
+        from person as r join source_profile as s using (source)
+        group by r.source order by r.source"""
     ).fetchall()
     return tuple(SourceLinkage(*row) for row in rows)
 
 
-def _large_text(table: pa.Table) -> pa.Table:
+def plain_text(table: pa.Table) -> pa.Table:
     """The table with plain strings: the database driver takes no string views."""
     fields = [
         pa.field(field.name, pa.string() if pa.types.is_string_view(field.type) else field.type)

@@ -19,18 +19,17 @@ from typing import Any
 
 import duckdb
 
+from linkage import fields
 from linkage.standardise import NAME_PARTS
 from sijill.errors import SijillError
 
 FORMAT_VERSION = 1
 PROFILES = ("with_birth_date", "name_only")
 
-LINK_PROBABILITY = {"with_birth_date": 0.8, "name_only": 0.95}
-"""Posterior probability from which a best pair is a link, where no truth was there to choose it by.
-
-With a birth date the probability is understated: on the pseudopeople census, links from 0.8 are right in
-0.9996 of cases or more.
-"""
+STATED_PRECISION = {"with_birth_date": 0.999, "name_only": 0.995}
+"""Precision that links are to reach: training finds the probability from which they do."""
+DEDUPE_PROBABILITY = 0.9
+"""Probability from which two records of one file are the same person."""
 REVIEW_PROBABILITY = 0.20
 """Posterior probability from which a best pair is worth a clerk's time."""
 
@@ -119,7 +118,7 @@ def _comparisons() -> dict[str, dict[str, Any]]:
     found["birth_date"] = {
         "output_column_name": "birth_date",
         "comparison_levels": [
-            _null("birth_date_l is null or birth_date_r is null"),
+            _null("birth_digits_l is null or birth_digits_r is null"),
             _level("birth_date_l = birth_date_r and not has_weak_birth_date_l", "same day"),
             _level(
                 "birth_year_l = birth_year_r and (has_weak_birth_date_l or has_weak_birth_date_r)",
@@ -214,20 +213,76 @@ def _comparisons() -> dict[str, dict[str, Any]]:
             _ELSE,
         ],
     }
+    found["postal_code"] = {
+        "output_column_name": "postal_code",
+        "comparison_levels": [
+            _null("postal_code_l is null or postal_code_r is null"),
+            _level("postal_code_l = postal_code_r", "same code"),
+            _level("damerau_levenshtein(postal_code_l, postal_code_r) <= 1", "one character off"),
+            _level("postal_code_l[1:3] = postal_code_r[1:3]", "same beginning"),
+            _ELSE,
+        ],
+    }
+    for n in range(1, fields.MOST + 1):
+        for meaning in ("locality", "attribute"):
+            found[f"{meaning}_{n}"] = _spelled(f"{meaning}_{n}")
+        found[f"other_number_{n}"] = _other_number(f"other_number_{n}")
+    found["email"] = {
+        "output_column_name": "email",
+        "comparison_levels": [
+            _null("email_l is null or email_r is null"),
+            _level("email_l = email_r", "same"),
+            _level("split_part(email_l, '@', 1) = split_part(email_r, '@', 1)", "same name before the @"),
+            _level("damerau_levenshtein(email_l, email_r) <= 2", "a letter or two off"),
+            _ELSE,
+        ],
+    }
     return found
+
+
+def _spelled(column: str) -> dict[str, Any]:
+    """Grades of agreement of a text in either script, such as a place or an occupation."""
+    return {
+        "output_column_name": column,
+        "comparison_levels": [
+            _null(f"{column}_l is null or {column}_r is null"),
+            _level(f"{column}_l = {column}_r", "same"),
+            _level(f"jaro_winkler_similarity({column}_l, {column}_r) >= 0.88", "similar"),
+            _ELSE,
+        ],
+    }
+
+
+def _other_number(column: str) -> dict[str, Any]:
+    """Grades of agreement of a number that may belong to more than one person."""
+    return {
+        "output_column_name": column,
+        "comparison_levels": [
+            _null(f"{column}_l is null or {column}_r is null"),
+            _level(f"{column}_l = {column}_r", "same"),
+            _level(f"damerau_levenshtein({column}_l, {column}_r) <= 1", "one digit off"),
+            _ELSE,
+        ],
+    }
 
 
 # What a comparison needs non-null on both sides to be of use
 _EVIDENCE = {part: (f"{part}_skeleton",) for part in NAME_PARTS} | {
     "middle": ("middle",),
-    "birth_date": ("birth_date",),
+    "birth_date": ("birth_digits",),
     "sex": ("sex",),
     "national_number": ("national_number",),
     "birth_place": ("birth_place",),
     "place": ("district", "region"),
     "address": ("address",),
     "phone": ("phone",),
-}
+    "postal_code": ("postal_code",),
+    "email": ("email",),
+} | {
+    f"{meaning}_{n}": (f"{meaning}_{n}",)
+    for meaning in ("locality", "attribute", "other_number")
+    for n in range(1, fields.MOST + 1)
+}  # fmt: skip
 
 
 def usable_comparisons(connection: duckdb.DuckDBPyConnection, left: str, right: str) -> list[dict[str, Any]]:
@@ -235,7 +290,10 @@ def usable_comparisons(connection: duckdb.DuckDBPyConnection, left: str, right: 
     columns = sorted({column for needed in _EVIDENCE.values() for column in needed})
 
     def filled(table: str) -> dict[str, float]:
-        shares = ", ".join(f"count({column}) / greatest(count(*), 1)" for column in columns)
+        present = columns_of(connection, table)
+        shares = ", ".join(
+            f"count({column}) / greatest(count(*), 1)" if column in present else "0.0" for column in columns
+        )
         row = connection.execute(f"select {shares} from {table}").fetchall()[0]
         return dict(zip(columns, row, strict=True))
 
@@ -245,6 +303,11 @@ def usable_comparisons(connection: duckdb.DuckDBPyConnection, left: str, right: 
         for name, comparison in _comparisons().items()
         if any(all(side[column] >= 0.01 for side in shares) for column in _EVIDENCE[name])
     ]
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
+    """Names of a table's columns."""
+    return {row[0] for row in connection.execute(f"describe {table}").fetchall()}
 
 
 @dataclass(frozen=True)
@@ -257,6 +320,11 @@ class BlockingRule:
     def on(cls, *columns: str) -> BlockingRule:
         """Agreement on the same columns of both sides."""
         return cls(tuple((column, column) for column in columns))
+
+    @property
+    def columns(self) -> set[str]:
+        """Columns that the rule needs."""
+        return {side.partition("[")[0] for key in self.keys for side in key}
 
     @property
     def sql(self) -> str:
@@ -304,6 +372,17 @@ BLOCKING_RULES = (
     BlockingRule.on("given_skeleton", "birth_year", "birth_day[1:2]"),
     BlockingRule.on("family_skeleton", "birth_year", "birth_day[1:2]"),
     BlockingRule.on("family_skeleton", "middle", "given_skeleton[1]"),
+    BlockingRule.on("email"),
+    *(BlockingRule.on(f"other_number_{n}") for n in range(1, fields.MOST + 1)),
+    BlockingRule.on("given_skeleton", "postal_code"),
+    BlockingRule.on("family_skeleton", "postal_code"),
+    BlockingRule.on("postal_code", "birth_year"),
+    BlockingRule.on("given_skeleton", "locality_1"),
+    BlockingRule.on("family_skeleton", "locality_1"),
+    BlockingRule.on("given_skeleton", "birth_place", "birth_year"),
+    BlockingRule.on("family_skeleton", "birth_place", "birth_year"),
+    BlockingRule.on("birth_digits[3:8]", "given_skeleton[1]"),
+    BlockingRule.on("birth_digits[3:8]", "family_skeleton[1]"),
 )
 
 COMPARISONS_PER_RECORD = {"with_birth_date": 6, "name_only": 25}
@@ -314,13 +393,23 @@ Names alone need more: at 8, a simulated register of 208,000 people lost a sixth
 
 
 def affordable_rules(
-    connection: duckdb.DuckDBPyConnection, left: str, right: str, profile: str
+    connection: duckdb.DuckDBPyConnection,
+    left: str,
+    right: str,
+    profile: str,
+    *,
+    least_budget: int = 100_000,
+    budget: int | None = None,
 ) -> dict[BlockingRule, int]:
     """The blocking rules whose pairs, counted before any is made, fit the budget together; their pairs."""
     row = connection.execute(f"select count(*) from {left}").fetchall()
-    budget = max(100_000, COMPARISONS_PER_RECORD[profile] * int(row[0][0]))
+    if budget is None:
+        budget = max(least_budget, COMPARISONS_PER_RECORD[profile] * int(row[0][0]))
     kept: dict[BlockingRule, int] = {}
+    present = columns_of(connection, left) & columns_of(connection, right)
     for rule in BLOCKING_RULES:
+        if not rule.columns <= present:
+            continue
         # a rule on fewer keys brings every pair of a rule on these and more
         narrower = [other for other in kept if set(rule.keys) < set(other.keys)]
         pairs = rule.count(connection, left, right)
@@ -329,10 +418,12 @@ def affordable_rules(
     return kept
 
 
-def settings(comparisons: list[dict[str, Any]], rules: Iterable[BlockingRule]) -> dict[str, Any]:
-    """Splink settings for linking two standardised tables."""
+def settings(
+    comparisons: list[dict[str, Any]], rules: Iterable[BlockingRule], *, dedupe: bool = False
+) -> dict[str, Any]:
+    """Splink settings for linking two standardised tables, or one to itself."""
     return {
-        "link_type": "link_only",
+        "link_type": "dedupe_only" if dedupe else "link_only",
         "sql_dialect": "duckdb",
         "unique_id_column_name": "record_id",
         "comparisons": comparisons,
@@ -355,12 +446,24 @@ class Profile:
         match_rate: share of source records whose person is in the spine.
         link_probability: posterior probability from which a best pair is a link.
         review_probability: the same for clerical review.
+        intercept: bits added to every pair, where weights were learnt against rivals.
     """
 
     comparisons: list[dict[str, Any]]
     match_rate: float
     link_probability: float
     review_probability: float
+    intercept: float = 0.0
+
+    def prior(self, n_spine: int, *, dedupe: bool = False) -> float:
+        """Probability that a pair at random is one person, for a register of `n_spine` people.
+
+        Against the possibility that the record's person is not in the register at all, which counts 1.
+        """
+        odds = self.match_rate / n_spine * 2.0**self.intercept
+        if not dedupe:
+            odds /= 1 - min(0.995, self.match_rate)
+        return min(0.5, odds / (1 + odds))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from linkage import standardise
+from linkage import fields, standardise
 from linkage.model import PROFILES, LinkageError
 
 _BIRTH_DATE_SHARE = 0.5  # of a source's records; below it, the source is linked by names
@@ -32,11 +32,15 @@ class People:
         connection: where the tables are.
         profiles: of the sources, in the order of `PROFILES`; the spine has none.
         n_spine: people in the spine.
+        dedupe: whether the people and the spine are one table, in which duplicates are looked for.
+        least_budget: pairs that may be compared, however few the records.
     """
 
     connection: duckdb.DuckDBPyConnection
     profiles: tuple[str, ...]
     n_spine: int
+    dedupe: bool = False
+    least_budget: int = 100_000
 
     def rows(self, table: str) -> int:
         """Number of rows of a table."""
@@ -128,17 +132,28 @@ def load(
         " from keyed group by record_id"
     )
     connection.execute("drop table raw_record; drop table keyed")
-    standardise.standardise(connection, "identities", "standard")
+    standardised(connection, "identities", "standard")
     for name, table in [("spine", "spine"), *((name, f"people_{name}") for name in found)]:
         connection.execute(
             f"create or replace temp table {table} as select s.* from standard as s"
             f" join identities as i using (record_id) where i.profile = '{name}'"
         )
+    count_terms(connection, "standard")
+    connection.execute("drop table standard; drop table identities")
+    return People(connection, found, n_spine)
+
+
+def standardised(connection: duckdb.DuckDBPyConnection, raw: str, table: str) -> None:
+    """Create `table`: every row of `raw` in comparable forms, names first, then the other fields."""
+    standardise.standardise(connection, raw, table)
+    fields.extend(connection, raw, table)
+
+
+def count_terms(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Create `tf_<part>`: how frequent each spelling of a name part is in `table`, within its script."""
     for part in standardise.NAME_PARTS:
         connection.execute(
             f"""create or replace temp table tf_{part} as
             select {part}_tf, count(*) / sum(count(*)) over (partition by {part}_tf[1:3] = 'ar ') as tf_{part}_tf
-            from standard where {part}_tf is not null group by {part}_tf"""
+            from {table} where {part}_tf is not null group by {part}_tf"""
         )
-    connection.execute("drop table standard; drop table identities")
-    return People(connection, found, n_spine)

@@ -31,11 +31,11 @@ def linker(people: People, left: str, configuration: dict[str, Any]) -> Any:
     api = DuckDBAPI(people.connection)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        tables = [api.register(left, dataset_display_name="a_source")]
+        if not people.dedupe:
+            tables.append(api.register("spine", dataset_display_name="b_spine"))
         made = Linker(
-            [
-                api.register(left, dataset_display_name="a_source"),
-                api.register("spine", dataset_display_name="b_spine"),
-            ],
+            tables,
             configuration,
             log_level="ERROR",
             validate_settings=False,
@@ -56,14 +56,16 @@ def predict(people: People, name: str, profile: Profile, table: str, *, with_lev
     """
     connection = people.connection
     left = f"people_{name}"
-    rules = affordable_rules(connection, left, "spine", name)
+    rules = affordable_rules(connection, left, "spine", name, least_budget=people.least_budget)
     if not rules:
         connection.execute(
             f"create or replace temp table {table} (record_id bigint, spine_id bigint, match_weight double)"
         )
         return 0
-    configuration = settings(copy.deepcopy(profile.comparisons), rules)
-    configuration["probability_two_random_records_match"] = min(0.5, profile.match_rate / people.n_spine)
+    configuration = settings(copy.deepcopy(profile.comparisons), rules, dedupe=people.dedupe)
+    configuration["probability_two_random_records_match"] = profile.prior(
+        people.n_spine, dedupe=people.dedupe
+    )
     configuration["retain_intermediate_calculation_columns"] = with_levels
     configuration["retain_matching_columns"] = with_levels
     levels = "".join(f", gamma_{c['output_column_name']}" for c in profile.comparisons) if with_levels else ""

@@ -9,50 +9,36 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
+from linkage import learning
 from linkage import people as people_module
 from linkage.evaluate import Truth
 from linkage.model import (
+    DEDUPE_PROBABILITY,
     FORMAT_VERSION,
-    LINK_PROBABILITY,
     REVIEW_PROBABILITY,
-    BlockingRule,
+    STATED_PRECISION,
+    LinkageError,
     Profile,
     affordable_rules,
     fill_untrained,
     latest,
-    settings,
     usable_comparisons,
     version,
 )
 from linkage.people import People
-from linkage.predict import linker, predict
 from sijill.country import Country
 from warehouse import Warehouse
 
 SEED = 20260101
 _EXPECTED_MATCH_RATE = 0.8
-_U_PAIRS = 1_000_000
-_EM_PAIRS = 500_000
 
-# By the fourth step, no m moves by more than a hundredth of itself on the sets tried
-_REFINEMENTS = 4
-# Pairs added to each level, so that what the sample lacks is rare, not impossible
-_SMOOTHING = 0.5
-
-# Expectation-maximisation looks at pairs that agree on one of these, and learns the other fields; between
-# them every field is learnt
-_TRAINING_RULES = (
-    BlockingRule.on("birth_date"),
-    BlockingRule.on("given_skeleton", "family_skeleton"),
-    BlockingRule.on("national_number"),
-    BlockingRule.on("phone"),
-    BlockingRule.on("address"),
-    BlockingRule.on("father_skeleton", "grandfather_skeleton", "district"),
-)
+# Pairs, true or at random, below which a level counts as unseen and takes a cautious weight
+_LEAST_SEEN = 2.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +47,7 @@ class TrainedProfile:
 
     Attributes:
         profile: the parameters.
-        pairs: pairs that expectation-maximisation saw, by blocking rule.
+        pairs: pairs that the rules bring together, by blocking rule.
         untrained: levels that no pair could teach, given a cautious weight.
     """
 
@@ -70,75 +56,98 @@ class TrainedProfile:
     untrained: list[str]
 
 
-def train_profile(people: People, name: str, known: list[dict[str, Any]] | None = None) -> TrainedProfile:
+def train_profile(
+    people: People,
+    name: str,
+    known: list[dict[str, Any]] | None = None,
+    *,
+    unique_left: bool = False,
+) -> TrainedProfile:
     """Learn one profile's parameters from its people and the spine, without labels.
 
     Args:
         people: standardised.
         name: of the profile.
         known: comparisons of a profile trained before; they lend what this one's data cannot teach.
+        unique_left: whether the people, too, hold each person once.
+
+    Raises:
+        LinkageError: nothing that both sides know, or no pair that agrees on enough to be compared.
     """
     left = f"people_{name}"
     connection = people.connection
-    comparisons = usable_comparisons(connection, left, "spine")
-    rules = affordable_rules(connection, left, "spine", name)
-    configuration = settings(comparisons, rules)
-    configuration["probability_two_random_records_match"] = min(0.5, _EXPECTED_MATCH_RATE / people.n_spine)
-    trainer = linker(people, left, configuration)
-    trainer.training.estimate_u_using_random_sampling(max_pairs=_U_PAIRS, seed=SEED, min_count_per_level=1000)
-    pairs = {}
-    for rule in _TRAINING_RULES:
-        n = rule.count(connection, left, "spine")
-        if n < 200:
-            continue
-        bound = {"max_pairs": _EM_PAIRS} if n > _EM_PAIRS else {}
-        try:
-            trainer.training.estimate_parameters_using_expectation_maximisation(rule.sql, **bound)
-        except Exception as error:
-            # Splink raises its own error where a rule leaves nothing to learn; the next rule may teach it
-            if type(error).__name__ != "EMTrainingException":
-                raise
-            continue
-        pairs[rule.sql] = n
-    learnt = trainer.misc.save_model_to_json()["comparisons"]
-    _clean(learnt)
-    if known:
-        _borrow(learnt, known)
-    untrained = fill_untrained(learnt)
-    profile = Profile(learnt, _EXPECTED_MATCH_RATE, LINK_PROBABILITY[name], REVIEW_PROBABILITY)
-    for _ in range(_REFINEMENTS):
-        profile = _refined(people, name, profile)
-    return TrainedProfile(profile, pairs, untrained)
-
-
-def _refined(people: People, name: str, profile: Profile) -> Profile:
-    """One step of expectation-maximisation over all the pairs that a run would compare.
-
-    Within one blocking rule, a field's errors cannot be told from strangers who share the rule's keys. Here
-    every field weighs in, and a record's pairs compete for the one person it can be.
-    """
-    connection = people.connection
-    predict(people, name, profile, "training_pair", with_levels=True)
-    connection.execute(
-        """create or replace temp table training_odds as
-        select *, odds / (1 + sum(odds) over (partition by record_id)) as p
-        from (select *, pow(2, least(match_weight, 64)) as odds from training_pair)"""
-    )
-    comparisons = copy.deepcopy(profile.comparisons)
-    for comparison in comparisons:
-        gamma = f"gamma_{comparison['output_column_name']}"
-        found = dict(
-            connection.execute(
-                f"select {gamma}, sum(p) from training_odds where {gamma} >= 0 group by {gamma}"
-            ).fetchall()
+    # one by one: copied together, comparisons would go on sharing a level
+    comparisons = [copy.deepcopy(c) for c in usable_comparisons(connection, left, "spine")]
+    rules = affordable_rules(connection, left, "spine", name, least_budget=people.least_budget)
+    if not comparisons or not rules:
+        raise LinkageError(
+            "There is nothing to compare: "
+            + (
+                "no pair agrees on what blocking needs."
+                if comparisons
+                else "the files share no filled column."
+            ),
+            expected="columns of the same meaning, filled on both sides",
+            action="add meanings to the spec (names, birth date, numbers, address)",
         )
+    sample = learning.draw(connection, left, comparisons, list(rules), dedupe=people.dedupe)
+    learnt = learning.fit(sample)
+    first = learning.first_weights(learnt)
+    weights = learning.pooled(first, learning.rival_weights(sample, learnt, unique_left=unique_left))
+    others = _levels(known) if known else {}
+    untrained: list[str] = []
+    for comparison, field, m, u, seen, at_random, bits, strength in zip(
+        comparisons, sample.fields, learnt.m, learnt.u, learnt.seen, sample.random,
+        weights.level, weights.term, strict=True,
+    ):  # fmt: skip
         graded = [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
-        total = sum(found.values()) + _SMOOTHING * len(graded)
-        for value, level in enumerate(reversed(graded)):
-            level["m_probability"] = (found.get(value, 0.0) + _SMOOTHING) / total
-    expected = connection.execute("select coalesce(sum(p), 0) from training_odds").fetchall()[0][0]
-    rate = min(0.99, max(0.01, expected / max(1, people.rows(f"people_{name}"))))
-    return Profile(comparisons, round(rate, 4), profile.link_probability, profile.review_probability)
+        for place, level in enumerate(graded):
+            value = field.n_levels - 1 - place
+            if max(seen[value], at_random[value]) < _LEAST_SEEN:
+                lender = others.get((field.name, level["sql_condition"]))
+                level.pop("u_probability", None) if not level.get("fix_u_probability") else None
+                if lender:
+                    level["m_probability"] = lender["m_probability"]
+                    level["u_probability"] = lender["u_probability"]
+                continue
+            _set_weight(level, float(m[value]), float(u[value]), float(bits[value]), strength)
+    untrained = fill_untrained(comparisons)
+    log_odds = learning.score(sample, learnt, weights)
+    link = _link_probability(sample, log_odds, 1 - weights.match_rate, name)
+    profile = Profile(
+        comparisons,
+        round(weights.match_rate, 4),
+        link,
+        min(link, REVIEW_PROBABILITY),
+        round(weights.intercept / log(2), 4),
+    )
+    return TrainedProfile(profile, {rule.sql: n for rule, n in rules.items()}, untrained)
+
+
+def _set_weight(level: dict[str, Any], m: float, u: float, weight: float, strength: float) -> None:
+    """Write a level's weight as the m and u whose ratio it is.
+
+    Where rivals agree more often than strangers do, it is u that gives way: the u of a level is that among
+    those a record could be mistaken for. A level adjusted for the frequency of terms keeps its u, the
+    average of those frequencies.
+    """
+    ratio = exp(weight)
+    if level.get("tf_adjustment_column"):
+        level["m_probability"], level["u_probability"] = u * ratio, u
+        level["tf_adjustment_weight"] = round(strength, 4)
+    elif m / ratio < 1:
+        level["m_probability"], level["u_probability"] = m, m / ratio
+    else:
+        level["m_probability"], level["u_probability"] = 0.999 * ratio, 0.999
+
+
+def _link_probability(sample: learning.Sample, log_odds: learning.Floats, absent: float, name: str) -> float:
+    """The lowest probability from which the estimated precision reaches what is stated; 1 where none does."""
+    if sample.dedupe or not len(sample.group):
+        return DEDUPE_PROBABILITY
+    links, precision = learning.estimated_precision(sample, log_odds, absent)
+    reached = links[(precision >= STATED_PRECISION[name]) & (links >= 0.5)]
+    return round(float(reached.min()), 6) if len(reached) else 1.0
 
 
 def _levels(comparisons: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -147,23 +156,6 @@ def _levels(comparisons: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str
         for comparison in comparisons
         for level in comparison["comparison_levels"]
     }
-
-
-def _clean(comparisons: list[dict[str, Any]]) -> None:
-    """Take out what Splink writes where it saw no pair (it would read it as near-certainty)."""
-    for level in _levels(comparisons).values():
-        for key in ("m_probability", "u_probability"):
-            if not isinstance(level.get(key), float):
-                level.pop(key, None)
-
-
-def _borrow(comparisons: list[dict[str, Any]], known: list[dict[str, Any]]) -> None:
-    """Fill what is missing from the same level of another profile."""
-    others = _levels(known)
-    for key, level in _levels(comparisons).items():
-        for value in ("m_probability", "u_probability"):
-            if value not in level and value in others.get(key, {}):
-                level[value] = others[key][value]
 
 
 def train_people(
@@ -175,7 +167,8 @@ def train_people(
 
     Args:
         people: standardised.
-        choose: link and review probability of a trained profile, by evaluation; without it, 0.99 and 0.2.
+        choose: link and review probability of a trained profile, by evaluation; without it, by the
+            estimated precision.
         progress: told what is being trained.
     """
     trained: dict[str, TrainedProfile] = {}
@@ -186,7 +179,7 @@ def train_people(
         result = train_profile(people, name, copy.deepcopy(known))
         if choose:
             link, review = choose(people, name, result.profile)
-            profile = Profile(result.profile.comparisons, result.profile.match_rate, link, review)
+            profile = replace(result.profile, link_probability=link, review_probability=review)
             result = TrainedProfile(profile, result.pairs, result.untrained)
         trained[name] = result
     return trained

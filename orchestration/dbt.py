@@ -15,6 +15,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from intake import load_contracts
 from orchestration import cycles, figures, manifest
 from orchestration.site import Site
 from sijill.country import Country
@@ -77,7 +78,17 @@ def variables(country: Country, cycle: str) -> dict[str, Any]:
         "currency": country.currency,
         "currency_decimals": country.currency_decimals,
         "policy": load_policy(country.policy_folder).as_vars(),
+        "evidence_tables": evidence_tables(country),
     }
+
+
+def evidence_tables(country: Country) -> dict[str, list[str]]:
+    """Delivered tables by canonical entity: a decision says when the register behind a fact was last received."""
+    tables: dict[str, list[str]] = {}
+    for contract in load_contracts(country):
+        for table in contract.tables:
+            tables.setdefault(table.entity, []).append(table.name)
+    return tables
 
 
 def build(

@@ -323,14 +323,17 @@ monthly_{{ code }} as (
 )
 {%- endmacro %}
 
-{# Statuses that a benefit or a right of an open programme names, whatever its dates, as SQL rows (programme, status). #}
-{% macro paying_statuses() -%}
+{# Statuses that a benefit of an open programme may pay in the cycle, as SQL rows (programme, status): a monthly benefit counts
+   whatever its dates, for its months may be settled later; one of an occasion counts in the cycles that pay it. `per`
+   narrows to the benefits of members. #}
+{% macro paying_statuses(per=none) -%}
+    {% set occasions = [] %}
+    {% for row in policy().get('calendar', []) if row.paid_in == var('cycle') %}{% do occasions.append(row.occasion) %}{% endfor %}
     {% set rows = [] %}
     {% for programme in programmes() %}
         {% set names = [] %}
-        {% for b in policy().get('benefits', []) if b.programme == programme.code %}{% do names.extend(b.statuses) %}{% endfor %}
-        {% for b in policy().get('limits', []) if b.programme == programme.code %}{% do names.extend(b.statuses.split('|')) %}{% endfor %}
-        {% for r in policy().get('rights', []) if r.programme == programme.code and r.per == 'member' %}{% do names.extend(r.statuses.split('|')) %}{% endfor %}
+        {% for b in policy().get('benefits', []) if b.programme == programme.code and (per is none or b.per == per) and (b.frequency != 'occasion' or b.occasion in occasions) %}{% do names.extend(b.statuses) %}{% endfor %}
+        {% for b in policy().get('limits', []) if b.programme == programme.code and per is none %}{% do names.extend(b.statuses.split('|')) %}{% endfor %}
         {% for name in names | unique %}{% do rows.append('(' ~ sql_text(programme.code) ~ ', ' ~ sql_text(name) ~ ')') %}{% endfor %}
     {% endfor %}
     {{ return(rows | join(', ') or '(null, null)') }}

@@ -55,6 +55,14 @@
     {% if selection.rule == 'quantile' %}
         {% set groups = exact_product(selection.groups).numerator %}
         {% set take = exact_product(selection.take).numerator %}
+        {% if selection.population == 'surveyed_people' %}
+        {{ return({
+            'inside': people_group('s.people_rank', 's.people', groups) ~ ' <= ' ~ take,
+            'margin': '((' ~ take ~ ')::numeric * s.people / (' ~ groups ~ ') - (s.people_rank - 1)) / nullif(s.people, 0)',
+            'value': people_group('s.people_rank', 's.people', groups) ~ '::text', 'operator': '<=',
+            'threshold': exact_product(selection.take), 'threshold_rule': selection.take, 'fact': 'group of the score when people are counted, 1 the poorest of ' ~ groups, 'unit': 'group',
+        }) }}
+        {% endif %}
         {{ return({
             'inside': quantile_group('s.score_rank', 's.population', groups) ~ ' <= ' ~ take,
             'margin': '((' ~ take ~ ')::numeric * s.population / (' ~ groups ~ ') - (s.score_rank - 1)) / s.population',
@@ -335,7 +343,7 @@ decided_{{ code }} as (
         , facts_hash
         , time_hash
         , {{ rules_hash(programme) }} as rules_hash
-        , {{ sha256_of(['own_hash', 'facts_hash', 'time_hash', 'adjudication_id', 'cycles_outside', 'priority', 'queue_rank', 'previous_is_selected']) }} as input_hash
+        , {{ sha256_of(['own_hash', 'adjudication_id'] + (['cycles_outside'] if selection.get('grace_cycles') else []) + (['priority', 'queue_rank', 'previous_is_selected'] if capacity else [])) }} as input_hash
     from told_{{ code }}
 )
 {%- endmacro %}

@@ -1,1 +1,1 @@
-"""Groups of `sijill` commands, one package or module each."""
+"""Commands of `sijill` that have a module of their own."""

@@ -52,7 +52,8 @@ EMPTY = """
 set session_replication_role = replica;
 truncate finance.payment_instruction, finance.payment_payee, finance.payment_batch,
     finance.payment_account, finance.payment_hold, finance.commitment, audit.gate_result,
-    decision.entitlement, decision.entitlement_component, identity.person_crosswalk, identity.social_id, landing.persons, landing.accounts;
+    decision.entitlement, decision.entitlement_component,
+    identity.person_crosswalk, identity.social_id, landing.persons, landing.accounts;
 set session_replication_role = origin;
 """
 

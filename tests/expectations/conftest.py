@@ -115,11 +115,12 @@ select household_id, 'amen_social' as programme, '2026-11' as cycle,
     n % 3 <> 2 as is_eligible,
     case n % 3 when 0 then array['poorest_decile'] when 1 then array['above_poorest_decile']
         else array['second_home'] end as reasons,
-    'policy-1' as policy_version, 'hash' as input_hash
+    array[]::text[] as rules, 'policy-1' as policy_version, 'hash' as input_hash
 from (select household_id, substr(household_id, 2)::int as n from registry.household) as t;
 create table decision.entitlement as
 select 'E-' || h.household_id as entitlement_id, '2026-11' as cycle, 'amen_social' as programme, h.household_id,
-    h.head_social_id as payee_social_id, null::text as hold_reason, 280.000::numeric as amount, 'TND' as currency,
+    h.head_social_id as payee_social_id, null::text as hold_reason, 280.000::numeric as amount,
+    280.000::numeric as regular_amount, 'TND' as currency,
     'policy-1' as policy_version
 from registry.household as h
 inner join decision.household_decision as d on d.household_id = h.household_id and d.status = 'poor';

@@ -136,7 +136,7 @@ NAMES = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(NAMES)
 def test_every_text_has_forms_of_one_byte_a_letter(
     connection: duckdb.DuckDBPyConnection, names: list[str]
@@ -145,10 +145,11 @@ def test_every_text_has_forms_of_one_byte_a_letter(
     found = forms(connection, kept)
     assert set(found) == set(kept)
     for form in found.values():
-        assert all(value is None or (value.isascii() and value) for value in form.values())
+        text = [value for name, value in form.items() if name != "vowels"]
+        assert all(value is None or (value.isascii() and value) for value in text)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(NAMES)
 def test_standardising_a_latin_form_again_changes_nothing(
     connection: duckdb.DuckDBPyConnection, names: list[str]

@@ -217,12 +217,13 @@ def test_all_faults_are_reported_at_once(edited: Edit) -> None:
 def test_a_missing_file_a_wrong_header_and_a_ragged_line_are_named(edited: Edit) -> None:
     folder = edited("selection.csv", "reason_in,reason_out", "reason_in")
     (folder / "benefits.csv").unlink()
+    last = len((folder / "reasons.csv").read_text(encoding="utf-8").splitlines())
     with (folder / "reasons.csv").open("a", encoding="utf-8") as file:
         file.write("extra,only\n")
     found = problems(folder)
     assert "benefits.csv: missing" in found
     assert "selection.csv line 1: the header lacks reason_out," in found
-    assert "reasons.csv line 7: 2 cells, the header has 4" in found
+    assert f"reasons.csv line {last + 1}: 2 cells, the header has 4" in found
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ cycle_score as (
         , score_denominator
         , score_rank
         , population
+        , people_rank
+        , people
         , decile
         , input_hash
     from {{ ref('household_score') }}

@@ -12,8 +12,7 @@ with cycle_decision as (
 ),
 
 persons as (
-    select * from {{ ref('member_fact') }}
-    where cycle = '{{ var("cycle") }}' and for_month = '{{ var("cycle") }}'
+    select * from {{ ref('member_evidence') }}
 ),
 
 {{ right_ctes() }}

@@ -4,7 +4,7 @@
 {{ config(tags=['entitlement'], indexes=[{'columns': ['for_month', 'household_id']}, {'columns': ['cycle', 'for_month']}]) }}
 {% set columns = member_fact_columns() %}
 with payable (programme, status) as (
-    values {{ paying_statuses() }}
+    values {{ paying_statuses('member') }}
 ),
 
 members as (

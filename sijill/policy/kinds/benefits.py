@@ -1,7 +1,7 @@
 """`benefits.csv`: what is paid, per household or per member, under which condition.
 
-`frequency` is `monthly`, `occasion` (paid in the cycles that `calendar.csv` gives for the occasion) or `request` (granted
-by an entry of `decision.aid_grant`, within `at_least` and `at_most`, at most `times_a_year` in a calendar year).
+`frequency` is `monthly`, `occasion` (paid in the cycles that `calendar.csv` gives for the occasion) or `request`
+(granted by an entry of `decision.aid_grant`, within `at_least` and `at_most`, at most `times_a_year` in a calendar year).
 """
 
 from __future__ import annotations

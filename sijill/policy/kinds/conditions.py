@@ -32,7 +32,7 @@ KIND = Kind(
         "evidence",
         "on_missing",
         "reason",
-    ),  # fmt: skip
+    ),
     key=("programme", "code"),
     optional=("applies_when", "unit", "evidence"),
     defaults=(("unit", ""), ("evidence", "")),

@@ -1,6 +1,7 @@
 """`contradictions.csv`: where what a family declared and what a register holds cannot both be true.
 
-`condition` says when; `declared` and `registered` are the two values that are kept; `taken` says which one policy reads.
+`condition` says when; `declared` and `registered` are the two values that are kept; `taken` says which one the policy
+reads.
 """
 
 from __future__ import annotations

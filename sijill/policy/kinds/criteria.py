@@ -1,7 +1,8 @@
 """`criteria.csv`: who may be helped, as fact, operator and threshold.
 
 `stage` orders the questions: a household that fails one stage is not asked the next (geography before the score, say).
-`unit` and `evidence` (`survey`, or the canonical entity of the register) tell the reader of a decision what was compared.
+`unit` and `evidence` (`survey`, or the canonical entity of the register) tell the reader of a decision what was
+compared.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ KIND = Kind(
         "evidence",
         "on_missing",
         "reason",
-    ),  # fmt: skip
+    ),
     key=("programme", "code"),
     optional=("applies_when", "unit", "evidence"),
     defaults=(("stage", "1"), ("unit", ""), ("evidence", "")),

@@ -1,6 +1,6 @@
 """`selection.csv`: who, among the eligible, gets the transfer, and what the line between in and out allows for.
 
-Rules: `quantile` (the poorest `take` of `groups` equal parts), `score` (`score operator threshold`), `all`.
+Rules: `quantile` (the poorest `take` of `groups` equal parts of the surveyed households, or of their people), `score` (`score operator threshold`), `all`.
 `margin` is how near the line a household is marked, in shares of the ranked population for a quantile and in points of
 the score otherwise. A household that crossed the line outwards keeps its place for `grace_cycles` cycles.
 """
@@ -24,7 +24,7 @@ def _check(checks: Checks, row: Row) -> None:
         if is_needed and not row.values[column]:
             checks.problem(row, f"{column} is empty, and the rule {row.values['rule']} needs it")
     if row.values["population"]:
-        checks.one_of(row, "population", ("surveyed_households",))
+        checks.one_of(row, "population", ("surveyed_households", "surveyed_people"))
     if row.values["operator"]:
         checks.one_of(row, "operator", OPERATORS)
     for column in ("groups", "take", "threshold", "margin", "grace_cycles"):

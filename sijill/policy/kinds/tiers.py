@@ -1,4 +1,7 @@
-"""`tiers.csv`: vulnerability tiers, which route a household to services. Of a programme's rows the first that holds counts."""
+"""`tiers.csv`: vulnerability tiers, which route a household to services.
+
+Of a programme's rows the first that holds counts.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -44,6 +44,20 @@ select
 from finance.commitment
 group by programme, for_household_id, for_month, currency
 """
+
+
+# Decisions of earlier cycles stay where they are; the next cycle reads these of them.
+DECISION_COLUMNS = {
+    "outcome": "text",
+    "rules": "text[]",
+    "rule_values": "text[]",
+    "cycles_outside": "integer",
+    "facts_hash": "text",
+    "time_hash": "text",
+    "rules_hash": "text",
+    "adjudication_id": "bigint",
+    "household_facts": "jsonb",
+}
 
 
 def upgrade() -> None:
@@ -190,11 +204,16 @@ def upgrade() -> None:
             "cycle", "programme", "household_id", "status", "input_hash", name="decision_change_is_told_once"
         ),
         schema="decision",
-        comment="One row each time a household's status changes from one cycle to the next, with its cause. Append-only",
+        comment="One row each change of a household's status from cycle to cycle, with its cause. Append-only",
     )
     op.create_index(
         "decision_change_household", "decision_change", ["programme", "household_id"], schema="decision"
     )
+
+    for name, kind in DECISION_COLUMNS.items():
+        op.execute(
+            f"alter table if exists decision.household_decision add column if not exists {name} {kind}"
+        )
 
     for table in (
         "finance.commitment",

@@ -1,0 +1,448 @@
+"""Linking again only what changed: new, changed and withdrawn records, and whom that touches.
+
+What belongs here: finding what changed, and bringing the state (`linkage.state`) to where a full run with
+the same statistics would have brought it. What does not: how pairs are weighed or resolved; the functions
+are those of a full run, given a part of the records.
+
+A record's outcome rests on its pairs, and on who else claims the same person in its circle (household, or
+source without duplicates). So these are resolved again: records of new or changed identities; records whose
+person of the register changed, came or went; records of which clerks decided something; and all who claim a
+person that one of these claims or claimed. Provisional people are told to the ledger whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from linkage import duplicates, standardise
+from linkage.model import LinkageError, Profile
+from linkage.pairs import LEAST_WEIGHT, score
+from linkage.people import People, count
+from linkage.resolve import best_pairs, resolve
+from linkage.standardise import IDENTITY_COLUMNS, NAME_PARTS
+from linkage.state import Statistics
+from warehouse import Transaction, Warehouse
+
+MAXIMUM_SHARE = 0.2
+"""Share of changed records above which a full run is cheaper."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What changed since the last run.
+
+    Attributes:
+        changed: (source, source_key) of records that are new or other than they were.
+        withdrawn: the same of records that are gone.
+        total: records there are now.
+    """
+
+    changed: pa.Table
+    withdrawn: pa.Table
+    total: int
+
+    @property
+    def share(self) -> float:
+        """Share of records that changed or went."""
+        return (self.changed.num_rows + self.withdrawn.num_rows) / max(1, self.total)
+
+
+def row_hash(columns: Collection[str]) -> str:
+    """SQL of PostgreSQL for a 64-bit hash of a record's columns."""
+    return f"hash_record_extended(row({', '.join(columns)}), 0)"
+
+
+def find_changes(
+    connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, records: str, columns: Collection[str]
+) -> Changes:
+    """Compare each record's hash with the state's, and create `changed` and `withdrawn` in DuckDB.
+
+    Args:
+        connection: with the state attached.
+        warehouse: where the records are.
+        records: their view.
+        columns: of the view, that the hash covers.
+    """
+    query = f"select source, source_key, {row_hash(columns)} as row_hash from {records}"
+    with warehouse.stream(query) as now:
+        connection.register("hash_stream", now)
+        connection.execute("create or replace temp table hash_now as select * from hash_stream")
+        connection.unregister("hash_stream")
+    connection.execute(
+        """create or replace temp table changed as
+        select n.source, n.source_key, n.row_hash from hash_now as n
+        left join state.record as o on o.source = n.source and o.source_key = n.source_key
+        where o.row_hash is distinct from n.row_hash"""
+    )
+    connection.execute(
+        """create or replace temp table withdrawn as
+        select o.source, o.source_key from state.record as o
+        anti join hash_now as n on n.source = o.source and n.source_key = o.source_key"""
+    )
+    total = count(connection, "hash_now")
+    connection.execute("drop table hash_now")
+
+    def keys(table: str) -> pa.Table:
+        found = connection.sql(
+            f"select source::varchar as source, source_key::varchar as source_key from {table}"
+        )
+        return _plain(found.to_arrow_table())
+
+    return Changes(keys("changed"), keys("withdrawn"), total)
+
+
+def fetch(
+    connection: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
+    records: str,
+    columns: Collection[str],
+    keys: pa.Table,
+) -> None:
+    """Create `raw_change`: the records of `keys`, as delivered."""
+    chosen = ", ".join(f"r.{column}" for column in columns)
+    with warehouse.transaction() as transaction, transaction.connection.cursor() as cursor:
+        cursor.adbc_ingest("changed_key", keys, mode="create", temporary=True)
+        cursor.execute("analyze changed_key")
+        cursor.execute(
+            f"select {chosen} from {records} as r join changed_key as k"
+            " on k.source = r.source and k.source_key = r.source_key"
+        )
+        stream = cursor.fetch_record_batch()
+        connection.register("change_stream", stream)
+        connection.execute("create or replace temp table raw_change as select * from change_stream")
+        connection.unregister("change_stream")
+
+
+def check_keys(connection: duckdb.DuckDBPyConnection, changes: Changes) -> None:
+    """Refuse what a full run would: a key that comes twice, or no person left in the register.
+
+    Raises:
+        LinkageError: either of them.
+    """
+    twice = count(connection, "(select 1 from changed group by source, source_key having count(*) > 1)")
+    if twice or count(connection, "raw_change") != changes.changed.num_rows:
+        raise LinkageError(
+            f"{max(twice, 1)} keys of landing.canonical_person_record come more than once.",
+            expected="one record for each source and source_key",
+            action="check the primary keys of the source contracts",
+        )
+
+
+def update(
+    people: People,
+    profiles: Mapping[str, Profile],
+    statistics: Statistics,
+    *,
+    thresholds: dict[str, tuple[float, float]],
+    surveys: list[str],
+    singles: Collection[str],
+    new_rulings: bool,
+    say: Callable[[str], None],
+) -> int:
+    """Bring the attached state up to date with `raw_change`, `changed` and `withdrawn`; the pairs scored.
+
+    Creates `outcome`, the records to tell the ledger, as `linkage.ledger.record` takes them.
+
+    Args:
+        people: with the state attached; tables of the state are seen by the names of a full run.
+        profiles: what was learnt.
+        statistics: of the state.
+        thresholds: link and review probability by profile.
+        surveys: sources that list the members of households.
+        singles: sources that hold each person once.
+        new_rulings: whether clerks decided anything since the last run.
+        say: told what is being done.
+    """
+    connection = people.connection
+    say("standardising what changed")
+    _take_in(people)
+    say("comparing what changed")
+    scored = _score(people, profiles, statistics)
+    connection.execute(
+        """create or replace temp table to_resolve as
+        select source, source_key, spine_id from state.resolved
+            where record_id in (select record_id from affected) or spine_id in (select record_id from spine_touched)
+        union select c.source, c.source_key, null from changed as c
+        union select r.source, r.source_key, null from state.record as r semi join affected using (record_id)"""
+    )
+    if new_rulings or count(connection, "ruling"):
+        connection.execute(
+            """insert into to_resolve
+            select n.source, n.source_key, s.spine_id from (
+                select source, source_key from ruling_touched union select source, source_key from ruling
+                union select other_source, other_key from ruling
+            ) as n left join state.resolved as s using (source, source_key)"""
+        )
+    _resolve(people, thresholds, singles)
+    say("bringing together the records that link to nobody")
+    scored += _twins(people, profiles, statistics, surveys)
+    connection.execute("create or replace temp table person_before as select * from state.person_of")
+    duplicates.group_loose(connection, "state.twin", singles)
+    connection.execute(
+        """create or replace temp table told as
+        select source, source_key from resolved where source_key is not null
+        union
+        -- provisional people of whom anything changed, whole
+        select source, source_key from (
+            select * from person_before union all select * from person_of
+        ) where person in (
+            select person from (
+                (select * from person_before except select * from person_of)
+                union all (select * from person_of except select * from person_before)
+                union all select p.* from person_of as p semi join resolved as r using (source, source_key)
+                union all select p.* from person_before as p semi join withdrawn as w using (source, source_key)
+            ) where person is not null
+        )
+        union select source, source_key from person_of as n anti join person_before as b using (source, source_key)"""
+    )
+    connection.execute(
+        """create or replace temp table outcome as
+        select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band, p.person,
+            r.reason
+        from state.resolved as r semi join told as t using (source, source_key)
+        left join person_of as p using (source, source_key)"""
+    )
+    connection.execute("delete from state.person_of")
+    connection.execute("insert into state.person_of select * from person_of")
+    return scored
+
+
+def _take_in(people: People) -> None:
+    """Update records, people and spine of the state; create what is new and what is touched.
+
+    `new_<profile>`: identities that the state did not have; `spine_new`: rows of the register that are new or
+    changed; `spine_touched` (record_id): these and the rows that are gone.
+    """
+    connection = people.connection
+    identity = [c for c in IDENTITY_COLUMNS if c in _columns(connection, "raw_change")]
+    optional = {
+        c: c if c in _columns(connection, "raw_change") else "null::text" for c in ("entity", "household_key")
+    }
+    connection.execute(
+        f"""create or replace temp table keyed as
+        select r.*, p.profile, (case when p.profile = 'spine' then hash(r.source_key)
+            else hash(p.profile, {", ".join(f"r.{column}" for column in identity)}) end >> 1)::bigint as record_id
+        from raw_change as r join state.source_profile as p using (source)"""
+    )
+    connection.execute(
+        """create or replace temp table spine_touched as
+        select record_id from keyed where profile = 'spine'
+        union
+        select r.record_id from state.record as r semi join withdrawn using (source, source_key)
+        where profile = 'spine'"""
+    )
+    connection.execute("create or replace temp table gone_record as select * from state.record where false")
+    connection.execute(
+        """insert into gone_record select r.* from state.record as r
+        semi join (select source, source_key from changed union all select source, source_key from withdrawn) as k
+        using (source, source_key)"""
+    )
+    connection.execute(
+        "delete from state.record where (source, source_key) in (select source, source_key from gone_record)"
+    )
+    connection.execute(
+        f"""insert into state.record by name
+        select k.source, k.source_key, {optional["entity"]} as entity, {optional["household_key"]} as household_key,
+            k.profile, k.record_id, c.row_hash
+        from keyed as k join changed as c using (source, source_key)"""
+    )
+    values = ", ".join(f"any_value({column}) as {column}" for column in identity)
+    connection.execute(
+        f"""create or replace temp table identities as
+        select record_id, any_value(profile) as profile, {values} from keyed group by record_id"""
+    )
+    standardise.standardise(connection, "identities", "standard")
+    connection.execute(
+        """create or replace temp table spine_new as
+        select s.* from standard as s join identities as i using (record_id) where i.profile = 'spine'"""
+    )
+    connection.execute("delete from state.spine where record_id in (select record_id from spine_touched)")
+    connection.execute("insert into state.spine by name select * from spine_new")
+    connection.execute(
+        """create or replace temp table dead as
+        select distinct g.record_id from gone_record as g where g.profile <> 'spine'
+            and g.record_id not in (select record_id from state.record)"""
+    )
+    for name in people.profiles:
+        connection.execute(f"delete from state.people_{name} where record_id in (select record_id from dead)")
+        connection.execute(
+            f"""create or replace temp table new_{name} as
+            select s.* from standard as s join identities as i using (record_id)
+            where i.profile = '{name}' and s.record_id not in (select record_id from state.people_{name})"""
+        )
+    connection.execute("drop table standard; drop table identities; drop table keyed")
+
+
+def _score(people: People, profiles: Mapping[str, Profile], statistics: Statistics) -> int:
+    """Update pairs and best pairs of the state; create `affected` (record_id); the pairs scored."""
+    connection = people.connection
+    connection.execute(
+        """create or replace temp table affected as
+        select distinct record_id from state.pair where spine_id in (select record_id from spine_touched)
+        union select record_id from dead"""
+    )
+    connection.execute(
+        """delete from state.pair where spine_id in (select record_id from spine_touched)
+            or record_id in (select record_id from dead)"""
+    )
+    scored = 0
+    for name in people.profiles:
+        rate = profiles[name].match_rate
+        for left, right in ((f"new_{name}", "spine"), (f"people_{name}", "spine_new")):
+            score(
+                people,
+                profiles[name],
+                statistics.rules.get(name, ()),
+                "pair_new",
+                left=left,
+                right=right,
+                prior=rate / statistics.n_spine,
+                least_weight=LEAST_WEIGHT,
+            )
+            connection.execute(
+                "insert into state.pair by name"
+                " select left_id as record_id, right_id as spine_id, match_weight from pair_new"
+            )
+            connection.execute("insert into affected select distinct left_id from pair_new")
+            scored += count(connection, "pair_new")
+        connection.execute(f"insert into affected select record_id from new_{name}")
+        # only now: the rows of the register that are new have met the new people already
+        connection.execute(f"insert into state.people_{name} by name select * from new_{name}")
+    connection.execute(
+        "create or replace temp table pair_affected as select * from state.pair semi join affected using (record_id)"
+    )
+    best_pairs(connection, "pair_affected", "best_affected")
+    connection.execute("delete from state.best where record_id in (select record_id from affected)")
+    connection.execute("insert into state.best by name select * from best_affected")
+    return scored
+
+
+def _resolve(people: People, thresholds: dict[str, tuple[float, float]], singles: Collection[str]) -> None:
+    """Resolve `to_resolve` and all who claim the same people; update the state; create `resolved` of these."""
+    connection = people.connection
+    # whom they claimed, and whom they claim now
+    connection.execute(
+        """create or replace temp table claimed as
+        select spine_id from to_resolve where spine_id is not null
+        union select b.spine_id from state.best as b
+            join state.record as r using (record_id) semi join to_resolve as t using (source, source_key)
+        union select s.record_id from ruling as g
+            join state.record as s on s.source = g.other_source and s.source_key = g.other_key
+            where s.profile = 'spine'"""
+    )
+    connection.execute(
+        """insert into to_resolve
+        select source, source_key, spine_id from state.resolved where spine_id in (select spine_id from claimed)
+            and band <> 'spine'
+        union select r.source, r.source_key, null from state.record as r join state.best as b using (record_id)
+            where b.spine_id in (select spine_id from claimed)"""
+    )
+    # what `resolve` reads, as temporary tables of its names: they go before those of the state
+    connection.execute(
+        """create or replace temp table record as
+        select * from state.record as r semi join (
+            select source, source_key from to_resolve
+            union select other_source, other_key from ruling
+        ) as t using (source, source_key)"""
+    )
+    resolve(connection, "best", thresholds, "resolved", pairs="pair", single_sources=singles, rulings=True)
+    connection.execute("drop table temp.record")
+    connection.execute(
+        """delete from state.resolved where (source, source_key) in (
+            select source, source_key from resolved union all select source, source_key from withdrawn)"""
+    )
+    connection.execute("insert into state.resolved by name select * from resolved")
+
+
+def _twins(
+    people: People, profiles: Mapping[str, Profile], statistics: Statistics, surveys: list[str]
+) -> int:
+    """Update the pairs of records that link to nobody; the pairs scored."""
+    connection = people.connection
+    names = duplicates.select_loose(people, profiles, "state.resolved", surveys)
+    duplicates.note_identities(connection, names)
+    connection.execute(
+        "create or replace temp table fresh as"
+        " select record_id from (select * from loose_identity except select * from state.loose_identity)"
+    )
+    connection.execute(
+        """delete from state.twin where left_id in (select record_id from fresh)
+            or right_id in (select record_id from fresh)
+            or left_id not in (select record_id from loose_identity)
+            or right_id not in (select record_id from loose_identity)"""
+    )
+    parts = ["select 0::bigint as left_id, 0::bigint as right_id, 0::double as match_weight where false"]
+    for name in names:
+        connection.execute(
+            f"create or replace temp table fresh_{name} as"
+            f" select * from loose_{name} where abs(record_id) in (select record_id from fresh)"
+        )
+        connection.execute(
+            f"create or replace temp table stale_{name} as"
+            f" select * from loose_{name} where abs(record_id) not in (select record_id from fresh)"
+        )
+        # a pair is scored with the lower record_id on the left, as within one table
+        for left, right in (
+            (f"fresh_{name}", None),
+            (f"fresh_{name}", f"stale_{name}"),
+            (f"stale_{name}", f"fresh_{name}"),
+        ):
+            table = f"twin_{len(parts)}"
+            score(
+                people,
+                profiles[name],
+                statistics.twin_rules.get(name, ()),
+                table,
+                left=left,
+                right=right,
+                prior=1 / statistics.n_spine,
+                least_weight=duplicates.LEAST_WEIGHT,
+            )
+            parts.append(f"select * from {table} where left_id < right_id")
+    duplicates.merge_twins(connection, " union all ".join(parts), "twin_new")
+    connection.execute("insert into state.twin by name select * from twin_new")
+    connection.execute("delete from state.loose_identity")
+    connection.execute("insert into state.loose_identity select * from loose_identity")
+    return count(connection, "twin_new")
+
+
+def touched(transaction: Transaction) -> None:
+    """Create `touched_now` in PostgreSQL: the records told to the ledger, for `linkage.review.write`."""
+    transaction.execute(
+        """create temp table touched_now on commit drop as
+        select source, source_key from resolved_now union select source, source_key from withdrawn_now"""
+    )
+    transaction.execute("analyze touched_now")
+
+
+def keep_doubtful(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of `doubtful`, keep the pairs that one of the told records is in."""
+    connection.execute(
+        """create or replace temp table doubtful as
+        select * from doubtful where (source, source_key) in (select source, source_key from told)
+            or (other_source, other_key) in (select source, source_key from told)"""
+    )
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    return [row[0] for row in connection.execute(f"describe {table}").fetchall()]
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    return table.cast(pa.schema([(field.name, pa.string()) for field in table.schema]))
+
+
+def views(people: People) -> None:
+    """Let the tables of the state be seen by the names of a full run."""
+    connection = people.connection
+    names = ["record", "source_profile", "spine", "pair", "best"]
+    names += [f"people_{name}" for name in people.profiles] + [f"tf_{part}" for part in NAME_PARTS]
+    for name in names:
+        connection.execute(f"create or replace view {name} as select * from state.{name}")
+    connection.execute(
+        "create or replace view spine_key as select record_id, source_key from state.record where profile = 'spine'"
+    )

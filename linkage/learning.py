@@ -1,0 +1,447 @@
+"""Learning how much agreement is worth, without labels.
+
+What belongs here: the sample of pairs that training looks at, and the arithmetic on it. What does not: the
+comparisons themselves (`linkage.model`) and the files that models are kept in (`linkage.train`).
+
+Two steps. The first is that of Fellegi and Sunter (1969): m and u of each level, by expectation-maximisation
+over all the pairs that blocking brings together, with u from random pairs. It takes the fields for
+independent, which families refute: they share a name, an address and a number at once. The second step
+corrects it by what is known of rivals: where a record has a sure partner, all its other candidates are
+known to be wrong. How often rivals of a pattern occur is counted on them, and the weights are those of a
+logistic regression of (soft) partners against rivals, drawn towards the first step's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from linkage.model import BlockingRule
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SAMPLE_RECORDS = 40_000
+"""Records whose candidates teach the model."""
+RANDOM_PAIRS = 400_000
+"""Pairs at random that teach how often strangers agree."""
+
+_SMOOTHING = 0.5
+_SURE = 0.95
+# Fewer rivals than this teach nothing of their kinds
+_LEAST_RIVALS = 500
+_MOST_WEIGHT = 40.0
+# A strength of 1 is worth one pair at even odds: it decides where a level has no rivals, and little else
+_RIDGE = 1.0
+
+
+@dataclass(frozen=True)
+class Field:
+    """One comparison, as arithmetic sees it.
+
+    Attributes:
+        name: of the comparison.
+        n_levels: without the null level; level values count down from the best, `n_levels - 1`, to 0.
+        tf: column with the frequency of the agreeing term, if its best level is adjusted for it.
+        fixed_u: u of each level value where the model fixes it.
+    """
+
+    name: str
+    n_levels: int
+    tf: str | None
+    fixed_u: dict[int, float]
+
+
+def fields_of(comparisons: list[dict[str, Any]]) -> list[Field]:
+    """The comparisons in brief."""
+    found = []
+    for comparison in comparisons:
+        graded = _graded(comparison)
+        tf = graded[0].get("tf_adjustment_column")
+        fixed = {
+            len(graded) - 1 - i: level["u_probability"]
+            for i, level in enumerate(graded)
+            if level.get("fix_u_probability")
+        }
+        found.append(Field(comparison["output_column_name"], len(graded), tf, fixed))
+    return found
+
+
+def _graded(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    return [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
+
+
+def _sides(condition: str) -> str:
+    """A Splink condition on `column_l` and `column_r`, on tables l and r."""
+    return re.sub(r"\b([a-z0-9_]+)_([lr])\b", r"\2.\1", condition)
+
+
+def level_sql(comparison: dict[str, Any]) -> str:
+    """SQL for the level of agreement of a pair from tables l and r: -1 for no evidence."""
+    cases = []
+    value = len(_graded(comparison)) - 1
+    for level in comparison["comparison_levels"]:
+        if level.get("is_null_level"):
+            cases.append(f"when {_sides(level['sql_condition'])} then -1")
+        elif level["sql_condition"] == "ELSE":
+            cases.append("else 0")
+        else:
+            cases.append(f"when {_sides(level['sql_condition'])} then {value}")
+            value -= 1
+    return f"(case {' '.join(cases)} end)::tinyint as gamma_{comparison['output_column_name']}"
+
+
+@dataclass
+class Sample:
+    """Pairs that training looks at.
+
+    Attributes:
+        group: of each pair, the number of the record on the left, from 0.
+        other: the number of the record on the right.
+        levels: pairs x fields; -1 for no evidence.
+        terms: pairs x fields; log2 of the frequency of the term agreed on, nan elsewhere.
+        random: for each field, counts of each level value among random pairs.
+        n_left, n_right: records that were looked at, and all that they could be.
+        n_pairs: that a whole run would compare at random (for deduplication, half the square).
+    """
+
+    fields: list[Field]
+    group: Ints
+    other: Ints
+    levels: NDArray[np.int8]
+    terms: Floats
+    random: list[Floats]
+    n_left: int
+    n_right: int
+    dedupe: bool
+    left_id: Ints
+    right_id: Ints
+
+
+def draw(
+    connection: duckdb.DuckDBPyConnection,
+    left: str,
+    comparisons: list[dict[str, Any]],
+    rules: list[BlockingRule],
+    *,
+    dedupe: bool,
+    records: int = SAMPLE_RECORDS,
+) -> Sample:
+    """Draw the pairs of a sample of `left` with all of `spine` that blocking brings together.
+
+    Record numbers are hashes, so that the sample is at random and the same in every run.
+    """
+    found = fields_of(comparisons)
+    n_left, n_right = (
+        int(connection.execute(f"select count(*) from {table}").fetchall()[0][0]) for table in (left, "spine")
+    )
+    share = max(1, -(-n_left // records))
+    connection.execute(
+        f"create or replace temp table sampled as select * from {left} where record_id % {share} = 0"
+    )
+    n_sampled = int(connection.execute("select count(*) from sampled").fetchall()[0][0])
+    condition = " and l.record_id <> r.record_id" if dedupe else ""
+    blocked = " union ".join(
+        f"select l.record_id as a, r.record_id as b from sampled as l join spine as r on {rule.sql}{condition}"
+        for rule in rules
+    )
+    gammas = ", ".join(level_sql(c) for c in comparisons)
+    tf_joins, tf_columns = [], []
+    for f in found:
+        if f.tf is None:
+            tf_columns.append("null::double")
+            continue
+        for side in "lr":
+            tf_joins.append(
+                f"left join tf_{f.name} as tf_{f.name}_{side} on tf_{f.name}_{side}.{f.tf} = {side}.{f.tf}"
+            )
+        tf_columns.append(f"log2(greatest(tf_{f.name}_l.tf_{f.tf}, tf_{f.name}_r.tf_{f.tf}, 0.0001))")
+    terms = ", ".join(f"{c} as term_{f.name}" for f, c in zip(found, tf_columns, strict=True))
+    connection.execute(f"create or replace temp table sampled_pair as {blocked}")
+    data = connection.execute(
+        f"""select dense_rank() over (order by a) - 1 as g, dense_rank() over (order by b) - 1 as o, t.*
+        from (select a, b, {gammas}, {terms} from sampled_pair
+            join sampled as l on l.record_id = a join spine as r on r.record_id = b {" ".join(tf_joins)}) as t
+        order by g, o"""
+    ).fetchnumpy()
+    connection.execute("drop table sampled_pair")
+    levels = np.stack([np.asarray(data[f"gamma_{f.name}"], dtype=np.int8) for f in found], axis=1)
+    weights = [np.ma.filled(np.ma.asarray(data[f"term_{f.name}"], dtype=np.float64), np.nan) for f in found]
+
+    n_random = min(RANDOM_PAIRS, n_left * n_right)
+    per_record = max(1, round(n_random / max(1, n_sampled)))
+    stride = f"hash(record_id, 7) % {max(1, round(n_right / per_record))}"
+    # each sampled record meets those of the spine whose hash falls on its own: all pairs are as likely
+    levels_at_random = connection.execute(
+        f"""select {gammas} from sampled as l
+        join (select *, {stride} as stratum from spine) as r
+            on r.stratum = hash(l.record_id, 11) % {max(1, round(n_right / per_record))}
+        where true{condition} limit {2 * RANDOM_PAIRS}"""
+    ).fetchnumpy()
+    random = [
+        np.bincount(
+            np.asarray(levels_at_random[f"gamma_{f.name}"], dtype=np.int64) + 1, minlength=f.n_levels + 1
+        )[1:].astype(np.float64)
+        for f in found
+    ]
+    return Sample(found, np.asarray(data["g"], dtype=np.int64), np.asarray(data["o"], dtype=np.int64), levels,
+                  np.stack(weights, axis=1), random, n_sampled, n_right, dedupe,
+                  np.asarray(data["a"], dtype=np.int64), np.asarray(data["b"], dtype=np.int64))  # fmt: skip
+
+
+@dataclass
+class Learnt:
+    """What training found.
+
+    Attributes:
+        m, u: by field, probability of each level value.
+        weight: by field, match weight (bits) of each level value, the best with an average term.
+        match_rate: of the records looked at, the share with a partner (for deduplication: partners per record).
+        seen: by field, expected true pairs of each level value.
+    """
+
+    m: list[Floats]
+    u: list[Floats]
+    weight: list[Floats]
+    match_rate: float
+    seen: list[Floats]
+
+
+def fit(sample: Sample, iterations: int = 15) -> Learnt:
+    """Fellegi and Sunter's m, by expectation-maximisation over the sample, and u, from random pairs."""
+    m, u, observed_u = [], [], []
+    for i, f in enumerate(sample.fields):
+        counts = sample.random[i] + _SMOOTHING
+        observed = counts / counts.sum()
+        for value, fixed in f.fixed_u.items():
+            observed[value] = fixed
+        observed_u.append(observed)
+        u.append(observed.copy())
+        start = np.array([0.05 * 0.6**k for k in range(f.n_levels - 1, -1, -1)])
+        start[-1] = 0.8
+        start[0] = 0.08
+        m.append(start / start.sum())
+    rate = 0.5 if not sample.dedupe else 0.2
+    p = np.zeros(len(sample.group))
+    seen: list[Floats] = []
+    for _ in range(iterations):
+        weight = [np.log(a / b) for a, b in zip(m, u, strict=True)]
+        log_odds = _score(sample, weight, u, [1.0] * len(m)) + np.log(rate / sample.n_right)
+        p = compete(sample, log_odds, 1 - rate)
+        rate = float(np.clip(p.sum() / sample.n_left, 0.005, 20.0 if sample.dedupe else 0.995))
+        true_share = rate / sample.n_right
+        seen = []
+        for i, f in enumerate(sample.fields):
+            has = sample.levels[:, i] >= 0
+            found = np.bincount(sample.levels[has, i], weights=p[has], minlength=f.n_levels)
+            seen.append(found)
+            m[i] = (found + _SMOOTHING) / (found.sum() + _SMOOTHING * f.n_levels)
+            if not f.fixed_u:
+                # random pairs hold true ones, which in a small file is most of the rare agreements
+                total = sample.random[i].sum()
+                corrected = np.maximum(sample.random[i] - total * true_share * m[i], 0) + _SMOOTHING
+                u[i] = corrected / corrected.sum()
+    return Learnt(m, u, [np.log2(a / b) for a, b in zip(m, u, strict=True)], rate, seen)
+
+
+def _score(sample: Sample, weight: list[Floats], u: list[Floats], tf_strength: list[float]) -> Floats:
+    """Natural log of the Bayes factor of each pair."""
+    total = np.zeros(len(sample.group))
+    for i, f in enumerate(sample.fields):
+        table = np.append(weight[i], 0.0)  # level -1 is the last
+        total += table[sample.levels[:, i]]
+        if f.tf is not None:
+            total += tf_strength[i] * _term(sample, i, u[i])
+    return np.clip(total, -_MOST_WEIGHT, _MOST_WEIGHT)
+
+
+def _term(sample: Sample, i: int, u: Floats) -> Floats:
+    """Adjustment for how common the agreed term is, natural log."""
+    is_best = sample.levels[:, i] == sample.fields[i].n_levels - 1
+    value = (np.log2(u[-1]) - sample.terms[:, i]) * np.log(2)
+    return np.where(is_best & ~np.isnan(value), value, 0.0)
+
+
+@dataclass
+class Weights:
+    """Additive weights of a pair, in natural logarithms.
+
+    Attributes:
+        level: by field, of each level value.
+        term: by field, how strongly the frequency of the agreed term counts.
+        intercept: what is added to the log of the prior, match rate over records of the register.
+        match_rate: of the records, the share with a partner.
+    """
+
+    level: list[Floats]
+    term: list[float]
+    intercept: float
+    match_rate: float
+
+
+def score(sample: Sample, learnt: Learnt, weights: Weights) -> Floats:
+    """Natural log of each pair's odds against a stranger, prior included."""
+    total = _score(sample, weights.level, learnt.u, weights.term)
+    return np.clip(total + weights.intercept + np.log(weights.match_rate / sample.n_right), -50, 50)
+
+
+def first_weights(learnt: Learnt) -> Weights:
+    """Those of Fellegi and Sunter: the logarithm of m over u."""
+    level = [w * np.log(2) for w in learnt.weight]
+    return Weights(level, [1.0] * len(level), 0.0, learnt.match_rate)
+
+
+def rival_weights(
+    sample: Sample, learnt: Learnt, *, unique_left: bool = False, rounds: int = 8
+) -> Weights | None:
+    """Weights corrected by how often rivals of known falsehood agree; None without rivals to learn from.
+
+    The odds that a pair of pattern x is true are pi f(x) / lambda(x): f is the pattern's share among true
+    pairs, lambda how many false candidates of the pattern a record has. Both are seen: candidates of all
+    records hold f and lambda together, and those of records with a sure partner, without it, lambda alone.
+    Their ratio is fitted by logistic regression on the levels, which needs no independence of the fields.
+    """
+    if sample.dedupe or not len(sample.group):
+        return None
+    first = first_weights(learnt)
+    kinds, of_pair = _kinds(sample, learnt)
+    columns: list[Floats] = []
+    place: list[tuple[int, int]] = []
+    start: list[float] = []
+    for i, f in enumerate(sample.fields):
+        for value in range(f.n_levels):
+            columns.append((sample.levels[kinds, i] == value).astype(np.float64))
+            place.append((i, value))
+            start.append(float(first.level[i][value]))
+        if f.tf is not None:
+            columns.append(_term(sample, i, learnt.u[i])[kinds])
+            place.append((i, -1))
+            start.append(1.0)
+    x = np.stack([*columns, np.ones(len(kinds))], axis=1)
+    rate = first.match_rate
+    prior = np.array([*start, np.log(rate / sample.n_right)])
+    beta = prior.copy()
+    n_groups = int(sample.group.max()) + 1
+    learned = False
+    for _ in range(rounds):
+        q = compete(sample, np.clip(x @ beta, -50, 50)[of_pair], 1 - rate, unique_left=unique_left)
+        rate = float(np.clip(q.sum() / sample.n_left, 0.005, 0.995))
+        best = np.zeros(n_groups)
+        np.maximum.at(best, sample.group, q)
+        sure = best >= _SURE
+        is_rival = sure[sample.group] & (q < best[sample.group])
+        if is_rival.sum() < _LEAST_RIVALS:
+            break
+        partners = np.bincount(of_pair, weights=q, minlength=len(kinds))
+        rivals = np.bincount(of_pair, weights=is_rival * (sample.n_left / sure.sum()), minlength=len(kinds))
+        beta = _regress(x, partners, rivals, beta, prior)
+        learned = True
+    if not learned:
+        return None
+    level = [w.copy() for w in first.level]
+    term = list(first.term)
+    for (i, value), b in zip(place, beta[:-1], strict=True):
+        if value >= 0:
+            level[i][value] = b
+        else:
+            term[i] = float(b)
+    return Weights(level, term, float(beta[-1] - np.log(rate / sample.n_right)), rate)
+
+
+def pooled(one: Weights, other: Weights | None) -> Weights:
+    """Half of each: independence overstates what agreement is worth, rivals that are true understate it."""
+    if other is None:
+        return one
+    return Weights(
+        [(a + b) / 2 for a, b in zip(one.level, other.level, strict=True)],
+        [(a + b) / 2 for a, b in zip(one.term, other.term, strict=True)],
+        (one.intercept + other.intercept) / 2,
+        (one.match_rate + other.match_rate) / 2,
+    )
+
+
+def compete(sample: Sample, log_odds: Floats, absent: float, *, unique_left: bool = False) -> Floats:
+    """Probability of each pair, where a record has at most one partner: its odds over those of its rivals.
+
+    With `unique_left`, a person of the register has at most one record, too.
+    """
+    odds = np.exp(np.clip(log_odds, -50, 50))
+    if sample.dedupe:
+        return odds / (1 + odds)
+    total = np.bincount(sample.group, weights=odds)[sample.group]
+    if unique_left:
+        total = total + np.bincount(sample.other, weights=odds)[sample.other] - odds
+    return odds / (absent + total)
+
+
+def estimated_precision(sample: Sample, log_odds: Floats, absent: float) -> tuple[Floats, Floats]:
+    """Probabilities in falling order, and the estimated precision of all links from there up.
+
+    A record is wrongly linked at threshold t where its true partner does not pass and a rival does. How
+    often a rival passes is seen where the partner is known: it is taken out, and the best of the rest
+    competes again. With d(t) of such records passing, L(t) links among N records and F of them wrong,
+    F = d (N - L + F), as in target and decoy searches (Elias and Gygi 2007).
+    """
+    odds = np.exp(np.clip(log_odds, -50, 50))
+    n_groups = int(sample.group.max()) + 1
+    total = np.bincount(sample.group, weights=odds, minlength=n_groups)
+    order = np.lexsort((-odds, sample.group))
+    first = np.searchsorted(sample.group[order], np.arange(n_groups))
+    best = odds[order[first]]
+    sizes = np.bincount(sample.group, minlength=n_groups)
+    second = np.zeros(n_groups)
+    has_second = sizes > 1
+    second[has_second] = odds[order[first[has_second] + 1]]
+    p_best = best / (absent + total)
+    sure = p_best >= _SURE
+    p_decoy = np.where(sure, second / (absent + np.maximum(total - best, second)), 0.0)[sure]
+    links = np.sort(p_best)[::-1]
+    n_links = np.arange(1, len(links) + 1)
+    decoys = len(p_decoy) - np.searchsorted(np.sort(p_decoy), links, side="left")
+    # one more, so that a few records without a decoy prove nothing
+    d = np.minimum(0.99, (decoys + 0.5) / max(1, len(p_decoy)))
+    wrong = np.minimum(n_links, d * np.maximum(sample.n_left - n_links, 0) / (1 - d))
+    # the model's own expectation counts what no decoy shows: wrong links of records that blocking lost
+    expected = np.cumsum(1 - links)
+    return links, 1 - np.maximum(wrong, expected) / n_links
+
+
+def _kinds(sample: Sample, learnt: Learnt) -> tuple[Ints, Ints]:
+    """Pairs that are alike to arithmetic: one pair of each kind, and the kind of every pair.
+
+    Frequencies of terms are alike within a quarter of a bit.
+    """
+    code = np.zeros(len(sample.group), dtype=np.uint64)
+    for i, f in enumerate(sample.fields):
+        code = code * np.uint64(f.n_levels + 1) + (sample.levels[:, i] + 1).astype(np.uint64)
+        if f.tf is not None:
+            term = np.round(_term(sample, i, learnt.u[i]) * 4).astype(np.int64)
+            # hashed where the numbers grow beyond 64 bits: a collision in a few pairs does no harm
+            code = code * np.uint64(255) + (term - term.min()).astype(np.uint64)
+        code = (code ^ (code >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    _, kinds, of_pair = np.unique(code, return_index=True, return_inverse=True)
+    return kinds.astype(np.int64), of_pair.astype(np.int64)
+
+
+def _regress(x: Floats, positive: Floats, negative: Floats, beta: Floats, prior: Floats) -> Floats:
+    """Weighted logistic regression by Newton's method, drawn towards `prior` except in its intercept."""
+    ridge = np.full(x.shape[1], _RIDGE)
+    ridge[-1] = 1e-6
+    weight = positive + negative
+    use = weight > 1e-6
+    x, positive, weight = x[use], positive[use], weight[use]
+    for _ in range(12):
+        p = 1 / (1 + np.exp(-np.clip(x @ beta, -40, 40)))
+        gradient = x.T @ (positive - weight * p) - ridge * (beta - prior)
+        curvature = (x * (weight * p * (1 - p))[:, None]).T @ x + np.diag(ridge)
+        step = np.linalg.solve(curvature, gradient)
+        step *= min(1.0, 3.0 / max(1e-9, np.abs(step).max()))
+        beta = beta + step
+        if np.abs(step).max() < 1e-3:
+            break
+    return beta

@@ -1,0 +1,293 @@
+"""The doubtful pairs that clerks decide: what they are shown, and what they said.
+
+What belongs here: building `identity.review` from a run, and recording decisions in
+`identity.adjudication`. What does not: the sheet itself (`linkage.sheet`) and obeying the decisions
+(`linkage.resolve`, `linkage.duplicates`).
+
+`identity.review` holds personal data, as clerks must see it. Nothing of it goes to logs or messages: a
+pair is named there by its `review_id`, which comes from the two keys alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log2
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from linkage.model import Profile
+from linkage.people import People
+from linkage.standardise import IDENTITY_COLUMNS, NAME_PARTS
+from warehouse import Transaction, Warehouse
+
+DECISIONS = ("same", "different", "unsure", "withdrawn")
+"""`same` is a must-link and `different` a cannot-link, obeyed by every later run; `unsure` decides nothing;
+`withdrawn` undoes what the same clerk decided before."""
+
+RECORDS = "landing.canonical_person_record"
+
+
+# -- building ---------------------------------------------------------------------------------------------
+
+
+def load_rulings(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> tuple[int, int]:
+    """Create `ruling` in DuckDB: what clerks decided; the number of decisions, and the last one's id."""
+    table = warehouse.read(
+        "select source, source_key, other_source, other_key, decision from identity.ruling"
+        " where decision in ('same', 'different')"
+    )
+    connection.register("ruling_table", table)
+    connection.execute("create or replace temp table ruling as select * from ruling_table")
+    connection.unregister("ruling_table")
+    last = warehouse.scalar("select coalesce(max(adjudication_id), 0) from identity.adjudication")
+    return table.num_rows, int(last)
+
+
+def load_touched(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, after: int) -> None:
+    """Create `ruling_touched` (source, source_key): records of pairs decided after an adjudication_id."""
+    table = warehouse.read(
+        "select source, source_key from identity.adjudication"
+        f" where adjudication_id > {after} union select other_source, other_key from identity.adjudication"
+        f" where adjudication_id > {after}"
+    )
+    connection.register("touched_table", table)
+    connection.execute("create or replace temp table ruling_touched as select * from touched_table")
+    connection.unregister("touched_table")
+
+
+def find_doubtful(
+    people: People,
+    thresholds: Mapping[str, tuple[float, float]],
+    surveys: list[str],
+    resolved: str,
+    spine: str,
+) -> None:
+    """Create `doubtful`: the pairs for clerks, with their identities.
+
+    Columns: kind, source, source_key, other_source, other_key, match_weight, match_probability, reason,
+    profile, left_id, right_id, n_household.
+
+    Args:
+        people: with `resolved`, `pair`, `best`, `ruling` and `doubtful_twin`.
+        thresholds: link and review probability of each profile.
+        surveys: sources that list the members of households.
+        resolved: table of `linkage.resolve`.
+        spine: source of the population register.
+    """
+    listed = ", ".join(_literal(s) for s in surveys) or "null"
+    cases = " ".join(f"when '{name}' then {review}" for name, (_, review) in thresholds.items())
+    people.connection.execute(
+        f"""create or replace temp table doubtful as
+        with waiting as (
+            select r.*, k.source_key as other_key from {resolved} as r
+            left join spine_key as k on k.record_id = r.spine_id where r.band = 'review'
+        ),
+        -- besides the likeliest person, those who come near
+        rival as (
+            select w.source, w.source_key, p.spine_id, p.match_weight,
+                round(b.match_probability * pow(2, least(p.match_weight, 64) - least(b.match_weight, 64)), 6)
+                    as match_probability, 'rival' as reason, w.profile, w.record_id
+            from waiting as w join best as b using (record_id) join pair as p using (record_id)
+            where w.reason in ('rival', 'near_line') and p.spine_id <> w.spine_id
+        ),
+        candidate as (
+            select source, source_key, spine_id, match_weight, match_probability, reason, profile, record_id
+            from waiting where spine_id is not null
+            union all
+            select * from rival where match_probability >= case profile {cases or "when '' then 1"} end
+            union all
+            select w.source, w.source_key, s.record_id, null, null, 'contradiction', w.profile, w.record_id
+            from waiting as w
+            join ruling as g on g.source = w.source and g.source_key = w.source_key and g.decision = 'same'
+            join spine_key as s on s.source_key = g.other_key and g.other_source = {_literal(spine)}
+            where w.reason = 'contradiction' and s.record_id <> w.spine_id
+        ),
+        homes as (
+            select source, household_key, count(*)::int as n from record
+            where source in ({listed}) and household_key is not null group by all
+        ),
+        home_of_person as (
+            select r.spine_id, max(h.n) as n from {resolved} as r join homes as h using (source, household_key)
+            where r.band = 'link' group by r.spine_id
+        )
+        select 'register' as kind, c.source, c.source_key, {_literal(spine)} as other_source,
+            k.source_key as other_key, c.match_weight, c.match_probability, c.reason, c.profile,
+            c.record_id as left_id, c.spine_id as right_id, coalesce(h.n, p.n) as n_household
+        from candidate as c
+        join spine_key as k on k.record_id = c.spine_id
+        join record as r on r.source = c.source and r.source_key = c.source_key
+        left join homes as h on h.source = r.source and h.household_key = r.household_key
+        left join home_of_person as p on p.spine_id = c.spine_id
+        where not exists (select 1 from ruling as g where g.source = c.source and g.source_key = c.source_key
+            and g.other_source = {_literal(spine)} and g.other_key = k.source_key and g.decision = 'different')
+        union all
+        select 'duplicate', t.source, t.source_key, t.other_source, t.other_key, t.match_weight,
+            round(1 / (1 + pow(2, -t.match_weight)), 6), 'duplicate', l.profile, l.record_id, r.record_id,
+            greatest(h.n, i.n)
+        from doubtful_twin as t
+        join record as l on l.source = t.source and l.source_key = t.source_key
+        join record as r on r.source = t.other_source and r.source_key = t.other_key
+        left join homes as h on h.source = l.source and h.household_key = l.household_key
+        left join homes as i on i.source = r.source and i.household_key = r.household_key
+        where not exists (select 1 from ruling as g where g.source = t.source and g.source_key = t.source_key
+            and g.other_source = t.other_source and g.other_key = t.other_key)"""
+    )
+
+
+def weigh(people: People, profiles: Mapping[str, Profile], prior: Mapping[str, float]) -> pa.Table:
+    """The pairs of `doubtful` with their evidence, as `identity.review` takes them but for the records.
+
+    `evidence` is a JSON list of {field, level, weight}: for each comparison with evidence on both sides the
+    level reached and its match weight in bits, term frequencies included. Where the pair's weight holds
+    more than its fields (the household's evidence), the rest comes last, under the field `context`.
+
+    Args:
+        people: with `doubtful`.
+        profiles: what was learnt.
+        prior: probability of a match of two random records, by profile, as the pairs were scored with.
+    """
+    connection = people.connection
+    parts = []
+    for name, profile in profiles.items():
+        if name not in people.profiles:
+            continue
+        for kind, right, base in (
+            ("register", "spine", prior[name]),
+            ("duplicate", f"people_{name}", 1 / people.n_spine),
+        ):
+            where = f"d.kind = '{kind}' and d.profile = '{name}'"
+            if connection.execute(f"select 1 from doubtful as d where {where} limit 1").fetchall():
+                parts.append(_weighed(connection, profile, name, right, where, base))
+    if not parts:
+        parts = ["select *, null::json as evidence from doubtful where false"]
+    return connection.sql(
+        f"""select kind, source, source_key, other_source, other_key, match_weight, match_probability, reason,
+            evidence::varchar as evidence, n_household,
+            md5(to_json([source, source_key, other_source, other_key])::varchar)[1:20] as review_id
+        from ({" union all by name ".join(f"({part})" for part in parts)})"""
+    ).to_arrow_table()
+
+
+def _weighed(
+    connection: duckdb.DuckDBPyConnection, profile: Profile, name: str, right: str, where: str, base: float
+) -> str:
+    columns = [row[0] for row in connection.execute(f"describe people_{name}").fetchall()]
+    sides = ", ".join(
+        f'{side}."{column}" as "{column}_{side}"'
+        for side in ("l", "r")
+        for column in columns
+        if column != "record_id"
+    )
+    lookups, frequencies = [], []
+    for part in NAME_PARTS:
+        for side in ("l", "r"):
+            lookups.append(
+                f"left join tf_{part} as t_{part}_{side} on t_{part}_{side}.{part}_tf = {side}.{part}_tf"
+            )
+            frequencies.append(f"t_{part}_{side}.tf_{part}_tf as tf_{part}_tf_{side}")
+    items = []
+    for comparison in profile.comparisons:
+        levels, weights = [], []
+        for level in comparison["comparison_levels"]:
+            head = "else" if level["sql_condition"] == "ELSE" else f"when {level['sql_condition']} then"
+            if level.get("is_null_level"):
+                levels.append(f"{head} null")
+                weights.append(f"{head} null")
+                continue
+            levels.append(f"{head} {_literal(level['label_for_charts'])}")
+            weights.append(f"{head} {_weight(level)}")
+        items.append(
+            f"{{'field': {_literal(comparison['output_column_name'])}, 'level': case {' '.join(levels)} end,"
+            f" 'weight': round((case {' '.join(weights)} end)::double, 2)}}"
+        )
+    start = log2(base / (1 - base))
+    return f"""with sides as (
+            select d.*, {sides}, {", ".join(frequencies)} from doubtful as d
+            join people_{name} as l on l.record_id = d.left_id
+            join {right} as r on r.record_id = d.right_id {" ".join(lookups)}
+            where {where}
+        ),
+        weighed as (
+            select d.*, list_filter([{", ".join(items)}], lambda x: x.level is not null) as found
+            from (select * from sides) as d
+        )
+        select kind, source, source_key, other_source, other_key, match_weight, match_probability, reason,
+            n_household, to_json(list_concat(found,
+                case when abs(rest) > 0.1
+                    then [{{'field': 'context', 'level': 'household and other evidence', 'weight': round(rest, 2)}}]
+                    else [] end)) as evidence
+        from (select *, match_weight - ({start!r}) - coalesce(list_sum([x.weight for x in found]), 0) as rest
+            from weighed)"""
+
+
+def _weight(level: Mapping[str, Any]) -> str:
+    """SQL for a level's match weight in bits, adjusted for the frequency of the value agreed on."""
+    m, u = level["m_probability"], level["u_probability"]
+    plain = repr(log2(m / u))
+    column = level.get("tf_adjustment_column")
+    if not column:
+        return plain
+    frequency = f"greatest(tf_{column}_l, tf_{column}_r, {level.get('tf_minimum_u_value') or 0.0})"
+    factor = level.get("tf_adjustment_weight", 1.0)
+    return f"({plain} + {factor} * coalesce(log2({u!r} / nullif({frequency}, 0)), 0))"
+
+
+def write(
+    transaction: Transaction, found: pa.Table, *, cycle: str, run_id: str, complete: bool = True
+) -> None:
+    """Replace the pairs of `identity.review` with those of `weigh`, with their records as delivered.
+
+    Args:
+        transaction: of the ledger.
+        found: result of `weigh`.
+        cycle: of the run.
+        run_id: of the run.
+        complete: False to keep the pairs of records that `resolved_now` does not name.
+    """
+    if complete:
+        transaction.execute("delete from identity.review")
+    else:
+        transaction.execute(
+            """delete from identity.review as v using touched_now as t
+            where (v.source = t.source and v.source_key = t.source_key)
+                or (v.other_source = t.source and v.other_key = t.source_key)"""
+        )
+    if not found.num_rows:
+        return
+    with transaction.connection.cursor() as cursor:
+        cursor.adbc_ingest("review_now", found, mode="create", temporary=True)
+    transaction.execute("analyze review_now")
+    fields = ", ".join(f"'{column}', v.{column}" for column in _record_columns(transaction))
+    # one scan a source: the views of landing have no index
+    transaction.execute(
+        f"""create temp table shown_now on commit drop as
+        select v.source, v.source_key, jsonb_strip_nulls(jsonb_build_object({fields})) as record
+        from {RECORDS} as v join (
+            select source, source_key from review_now union select other_source, other_key from review_now
+        ) as k using (source, source_key)"""
+    )
+    transaction.execute(
+        f"""insert into identity.review (review_id, kind, source, source_key, other_source, other_key,
+            match_weight, match_probability, reason, evidence, record, other_record, fingerprint, n_household,
+            cycle, run_id)
+        select n.review_id, n.kind, n.source, n.source_key, n.other_source, n.other_key, n.match_weight,
+            n.match_probability, n.reason, n.evidence::jsonb, l.record, r.record,
+            md5(l.record::text || r.record::text), n.n_household, {_literal(cycle)}, {_literal(run_id)}
+        from review_now as n
+        join shown_now as l on l.source = n.source and l.source_key = n.source_key
+        join shown_now as r on r.source = n.other_source and r.source_key = n.other_key
+        on conflict (review_id) do nothing"""
+    )
+
+
+def _record_columns(transaction: Transaction) -> list[str]:
+    present = transaction.read(
+        f"select attname::text as name from pg_attribute where attrelid = '{RECORDS}'::regclass and attnum > 0"
+    )["name"].to_pylist()
+    return [column for column in ("household_key", *IDENTITY_COLUMNS) if column in present]
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

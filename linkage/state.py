@@ -1,0 +1,170 @@
+"""What a run leaves beside the data, so that the next one need only look at what changed.
+
+What belongs here: keeping and opening the state, and whether it can still be trusted. What does not: using
+it (`linkage.incremental`).
+
+The state is a DuckDB file in the installation's folder: each record with a hash of its row, the standardised
+people, every scored pair, the resolution, and the statistics that weights rest on (term frequencies, size
+of the register, blocking rules, profiles of sources). These stay frozen until a full run, so that a
+record's weight depends on its own row and on the rows it is compared with, and on nothing else.
+
+It is derived, and may be deleted: the next run is then a full one. It is trusted only if the ledger's last
+run left it (both hold its token), and if model, settings and code are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from linkage.model import BlockingRule
+from linkage.people import People
+from linkage.standardise import NAME_PARTS
+from warehouse import Warehouse
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What weights and comparisons rest on besides the two records.
+
+    Attributes:
+        n_spine: people of the register, which is the prior's denominator.
+        rules: blocking rules between a profile's people and the register, by profile.
+        twin_rules: the same among records that link to nobody.
+    """
+
+    n_spine: int
+    rules: Mapping[str, tuple[BlockingRule, ...]]
+    twin_rules: Mapping[str, tuple[BlockingRule, ...]]
+
+    def dump(self) -> str:
+        """As JSON."""
+        return json.dumps(
+            {
+                "n_spine": self.n_spine,
+                "rules": {name: [rule.keys for rule in rules] for name, rules in self.rules.items()},
+                "twin_rules": {
+                    name: [rule.keys for rule in rules] for name, rules in self.twin_rules.items()
+                },
+            }
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Statistics:
+        """From `dump`."""
+        data = json.loads(text)
+
+        def rules(named: Mapping[str, list[Any]]) -> dict[str, tuple[BlockingRule, ...]]:
+            return {
+                name: tuple(BlockingRule(tuple((left, right) for left, right in keys)) for keys in listed)
+                for name, listed in named.items()
+            }
+
+        return cls(int(data["n_spine"]), rules(data["rules"]), rules(data["twin_rules"]))
+
+
+@cache
+def _code() -> str:
+    """Hash of this room's code and words: another standardisation or model of pairs needs a full run."""
+    digest = hashlib.sha256(duckdb.__version__.encode())
+    for file in sorted([*_FOLDER.rglob("*.py")]):
+        digest.update(file.relative_to(_FOLDER).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def fingerprint(
+    model_sha256: str,
+    spine: str,
+    surveys: Collection[str],
+    singles: Collection[str],
+    columns: Collection[str],
+) -> str:
+    """Of everything but the records and the clerks' decisions that a run's result depends on."""
+    parts = [_code(), model_sha256, spine, sorted(surveys), sorted(singles), list(columns)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def file_in(folder: Path) -> Path:
+    """The state of the installation in `folder`."""
+    return folder / "linkage" / "state.duckdb"
+
+
+def tables(people: People) -> tuple[str, ...]:
+    """What the state keeps, by the names that a run has for them."""
+    return (
+        "record", "source_profile", "spine", *(f"people_{name}" for name in people.profiles),
+        *(f"tf_{part}" for part in NAME_PARTS), "pair", "best", "resolved", "twin", "person_of", "loose_identity",
+    )  # fmt: skip
+
+
+def save(people: People, file: Path, meta: Mapping[str, str], hashes: pa.Table) -> Path:
+    """Write the state to a file beside `file`, and return it; `keep` puts it in place.
+
+    Args:
+        people: after a full run, with the tables of `tables`.
+        file: of `file_in`.
+        meta: token, fingerprint, statistics, last_adjudication.
+        hashes: source, source_key, row_hash of each record.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.chmod(0o700)
+    part = file.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    connection = people.connection
+    connection.execute(f"attach {_literal(str(part))} as kept")
+    connection.register("hash_table", hashes)
+    try:
+        for name in tables(people):
+            rows = "(select r.*, h.row_hash from record as r join hash_table as h using (source, source_key))"
+            chosen = rows if name == "record" else name
+            connection.execute(f"create table kept.{name} as select * from {chosen}")
+        connection.execute("create table kept.meta (name varchar, value varchar)")
+        connection.executemany("insert into kept.meta values (?, ?)", [list(item) for item in meta.items()])
+    finally:
+        connection.unregister("hash_table")
+        connection.execute("detach kept")
+    part.chmod(0o600)
+    return part
+
+
+def keep(part: Path, file: Path) -> None:
+    """Put a written state in place of the one before it."""
+    file.with_name(file.name + ".wal").unlink(missing_ok=True)
+    part.replace(file)
+
+
+@contextmanager
+def opened(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[dict[str, str]]:
+    """The state, attached as `state`; gives its meta."""
+    connection.execute(f"attach {_literal(str(file))} as state")
+    try:
+        yield dict(connection.execute("select name, value from state.meta").fetchall())
+    finally:
+        connection.execute("detach state")
+
+
+def put(connection: duckdb.DuckDBPyConnection, **values: str) -> None:
+    """Change meta of the opened state."""
+    for name, value in values.items():
+        connection.execute("update state.meta set value = ? where name = ?", [value, name])
+
+
+def last_token(warehouse: Warehouse) -> str | None:
+    """Token of the state that the last run left, if it left one."""
+    value = warehouse.scalar("select state_token from identity.linkage_run order by sequence desc limit 1")
+    return None if value is None else str(value)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

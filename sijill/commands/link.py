@@ -1,0 +1,149 @@
+"""`sijill link`: two files linked, or the duplicates of one found, from a spec of what their columns mean."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from linkage.matching import Matching
+
+_EPILOG = """
+The spec is YAML and says only what columns mean, one `meaning: column` a line; there is nothing to tune.
+`left:` and `right:` hold what differs between the files. For FEBRL 4:
+
+    key: rec_id
+    given_name: given_name
+    family_name: surname
+    birth_date: date_of_birth
+    house_number: street_number
+    street: address_1
+    locality: [suburb, address_2]
+    postal_code: postcode
+    region: state
+    left: {national_number: soc_sec_id}
+
+Meanings: key; full_name (one string), given_name, middle_name, family_name, father_name, grandfather_name,
+mother_name (each with _alt for another script or spelling); birth_date or birth_year, birth_month, birth_day;
+sex; national_number, other_number; address or house_number, street, unit; locality (suburb, area), district
+(city, delegation), region (state, governorate), postal_code; birth_place; phone; email; attribute (occupation
+and the like); household_key (who lives with whom). Other words are understood, such as surname, dob, gender,
+suburb, zip: docs/linkage.md lists all. `unique: left | right | both | none` says which files hold each person
+once; without it, the data tell.
+"""
+
+
+def link(
+    spec: Annotated[Path, typer.Option("--spec", help="What the columns mean (YAML).")],
+    left: Annotated[Path, typer.Option("--left", help="CSV or Parquet: the records to link.")],
+    out: Annotated[Path, typer.Option("--out", help="Links to write, .parquet or .csv.")],
+    right: Annotated[
+        Path | None,
+        typer.Option("--right", help="CSV or Parquet: the register to link to. Without it: duplicates."),
+    ] = None,
+    clusters: Annotated[
+        Path | None, typer.Option("--clusters", help="Without --right: the cluster of every record.")
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth",
+            help="Who is who, to measure by: key and person (and side, left or right). Never used to link.",
+        ),
+    ] = None,
+) -> None:
+    """Link two files, or find the duplicates of one, from a spec of what their columns mean.
+
+    Writes `left_key`, `right_key`, `match_weight`, `match_probability`, `band` (link or review) for each pair.
+
+    Examples:
+
+        sijill link --spec SPEC.yaml --left survey.csv --right register.parquet --out links.parquet
+
+        sijill link --spec SPEC.yaml --left households.csv --out pairs.parquet --clusters persons.parquet
+
+        sijill link --spec SPEC.yaml --left a.csv --right b.csv --out links.csv --truth who.csv
+    """
+    from linkage.matching import match_files
+    from linkage.model import LinkageError
+    from linkage.spec import Spec
+    from sijill.cli import out as console
+    from sijill.progress import stage_line
+
+    for path, option in ((out, "--out"), (clusters, "--clusters")):
+        if path is not None and path.suffix.lower() not in (".parquet", ".csv"):
+            raise LinkageError(
+                f"{option} {path.name} ends in '{path.suffix}'.",
+                expected=".parquet or .csv",
+                action="give the file another name",
+            )
+    if clusters is not None and right is not None:
+        raise LinkageError(
+            "--clusters goes with one file, and --right was given.",
+            expected="--clusters to find duplicates, --right to link",
+            action="leave one of them out",
+        )
+    read = Spec.read(spec)
+    begin = time.monotonic()
+    with stage_line(console, "link", f"reading {left.name}") as line:
+        found = match_files(read, left, right, progress=line)
+        _write(found.links, out)
+        if clusters is not None and found.clusters is not None:
+            _write(found.clusters, clusters)
+        line(f"{found.n_links:,} links, {found.n_review:,} pairs for review")
+    _show(found, time.monotonic() - begin, out, clusters)
+    if truth is not None:
+        from linkage.truth import show_truth
+
+        show_truth(console, found, truth)
+
+
+def _write(table: object, path: Path) -> None:
+    import duckdb
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect()
+    connection.register("written", table)
+    kind = "parquet" if path.suffix.lower() == ".parquet" else "csv, header"
+    target = str(path).replace("'", "''")
+    connection.execute(f"copy (select * from written) to '{target}' (format {kind})")
+
+
+def _show(found: Matching, seconds: float, out: Path, clusters: Path | None) -> None:
+    from rich.table import Table
+
+    from sijill.cli import out as console
+
+    table = Table(
+        show_header=False, title="Links" if found.clusters is None else "Duplicates", title_justify="left"
+    )
+    table.add_column()
+    table.add_column(justify="right")
+    for side, n in zip(("records, left", "records, right"), found.records, strict=False):
+        table.add_row(side if len(found.records) > 1 else "records", f"{n:,}")
+    table.add_row("evidence", ", ".join(found.evidence))
+    if found.clusters is None:
+        table.add_row("each person once in", {"none": "neither file"}.get(found.unique, found.unique))
+    table.add_row("pairs compared", f"{found.comparisons:,}")
+    table.add_row("true pairs that blocking loses (estimate)", f"{found.blocking_loss:.2%}")
+    if found.link_probability <= 1 and found.n_links:
+        table.add_row(f"links, from probability {found.link_probability:.4g}", f"{found.n_links:,}")
+    else:
+        table.add_row(f"links: none reach precision {found.stated_precision:g}", "0")
+    table.add_row("for review", f"{found.n_review:,}")
+    table.add_row("expected wrong links", f"{found.expected_wrong:,.1f}")
+    table.add_row("expected missed links", f"{found.expected_missed:,.0f}")
+    if found.clusters is not None:
+        import pyarrow.compute as pc
+
+        table.add_row("clusters", f"{pc.count_distinct(found.clusters['cluster_id']).as_py():,}")
+    table.add_row("seconds", f"{seconds:,.1f}")
+    console.print(table)
+    for note in found.notes:
+        console.print(f"Note: {note}", highlight=False, markup=False)
+    step = f"decide the {found.n_review:,} pairs of band review" if found.n_review else "use the links"
+    written = f"{out}" + (f" and {clusters}" if clusters else "")
+    console.print(f"Written: {written}. Next: {step}.", highlight=False, markup=False, soft_wrap=True)

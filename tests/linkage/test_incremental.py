@@ -1,0 +1,238 @@
+"""Linking again only what changed gives what a full run gives."""
+
+from __future__ import annotations
+
+import datetime
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from linkage import LinkageError, LinkageSummary, link
+from linkage.state import file_in
+from sijill.installation import Installation
+from warehouse import Warehouse
+
+GIVEN = ("محمد", "أحمد", "فاطمة", "عائشة", "Mohamed", "Ahmed", "Fatma", "Aicha", "ياسين", "Yassine")
+FATHERS = ("علي", "صالح", "Ali", "Salah")
+FAMILIES = ("بن سالم", "الطرابلسي", "Ben Salem", "Trabelsi", "المبروك")
+COLUMNS = (
+    "source", "source_key", "entity", "household_key", "national_number", "given_name", "father_name",
+    "family_name", "birth_date", "sex", "district",
+)  # fmt: skip
+SOURCES = ("population_register", "survey_member", "legacy_beneficiary", "electricity_meter")
+Row = dict[str, Any]
+
+
+def person(generator: random.Random) -> Row:
+    """Somebody, out of so few names and dates that strangers agree."""
+    return {
+        "national_number": f"{generator.randrange(10**7, 10**7 + 60):08d}"
+        if generator.random() < 0.5
+        else None,
+        "given_name": generator.choice(GIVEN),
+        "father_name": generator.choice(FATHERS) if generator.random() < 0.8 else None,
+        "family_name": generator.choice(FAMILIES),
+        "birth_date": datetime.date(
+            1970 + generator.randrange(12), generator.randrange(1, 4), 1 + generator.randrange(9)
+        ),
+        "sex": generator.choice(("female", "male")),
+        "district": generator.choice(("sousse", "tunis", None)),
+    }
+
+
+def row(source: str, key: int, generator: random.Random, people: list[Row]) -> Row:
+    """A record: of one of `people`, most often, perhaps with an error."""
+    who = dict(generator.choice(people) if generator.random() < 0.8 else person(generator))
+    if source == "electricity_meter":
+        who["birth_date"] = None
+    if generator.random() < 0.2:
+        who["given_name"] = generator.choice(GIVEN)
+    if generator.random() < 0.2:
+        who["national_number"] = None
+    return {
+        "source": source,
+        "source_key": f"{source[0]}{key}",
+        "entity": "person",
+        "household_key": f"h{key // 3}" if source == "survey_member" else None,
+        **who,
+    }
+
+
+class World:
+    """Records that change, and their view in the warehouse."""
+
+    def __init__(self, warehouse: Warehouse, seed: int) -> None:
+        self.warehouse = warehouse
+        self.generator = random.Random(seed)
+        self.people = [person(self.generator) for _ in range(60)]
+        self.rows: dict[tuple[str, str], Row] = {}
+        for key, who in enumerate(self.people):
+            self.put(
+                {
+                    "source": SOURCES[0],
+                    "source_key": f"p{key}",
+                    "entity": "person",
+                    "household_key": None,
+                    **who,
+                }
+            )
+        for source in SOURCES[1:]:
+            for key in range(30):
+                self.put(row(source, key, self.generator, self.people))
+
+    def put(self, record: Row) -> None:
+        self.rows[record["source"], record["source_key"]] = record
+
+    def change(self, n: int) -> None:
+        """Change, add or withdraw `n` records of any source."""
+        for _ in range(n):
+            source = self.generator.choice(SOURCES)
+            action = self.generator.random()
+            if action < 0.3:
+                held = sorted(key for key in self.rows if key[0] == source)
+                del self.rows[self.generator.choice(held)]
+            else:
+                key = self.generator.randrange(30 if action < 0.7 else 60)
+                self.put(row(source, key, self.generator, self.people))
+
+    def land(self) -> None:
+        rows = list(self.rows.values())
+        self.generator.shuffle(rows)
+        kinds = {"birth_date": pa.date32()}
+        table = pa.table(
+            {name: pa.array([r[name] for r in rows], kinds.get(name, pa.string())) for name in COLUMNS}
+        )
+        self.warehouse.execute("drop table if exists landing.canonical_person_record cascade")
+        self.warehouse.write("landing", "canonical_person_record", table, mode="create")
+
+    def decide(self) -> None:
+        """A clerk decides one of the pairs in review, if there is one."""
+        waiting = self.warehouse.rows("select * from identity.review order by review_id")
+        if not waiting:
+            return
+        pair = self.generator.choice(waiting)
+        self.warehouse.execute(
+            """insert into identity.adjudication (review_id, source, source_key, other_source, other_key, decision,
+                clerk) values (:review_id, :source, :source_key, :other_source, :other_key, :decision, :clerk)""",
+            {
+                **{k: pair[k] for k in ("review_id", "source", "source_key", "other_source", "other_key")},
+                "decision": self.generator.choice(("same", "different", "different", "withdrawn")),
+                "clerk": self.generator.choice(("one", "two")),
+            },
+        )
+
+
+def crosswalk(warehouse: Warehouse) -> list[Row]:
+    return warehouse.read("select * from identity.person_crosswalk order by source, source_key").to_pylist()
+
+
+def reviews(warehouse: Warehouse) -> list[Row]:
+    return warehouse.read(
+        "select review_id, reason, match_weight, match_probability, evidence::text, fingerprint"
+        " from identity.review order by review_id"
+    ).to_pylist()
+
+
+@pytest.fixture
+def place(installation: Installation, warehouse: Warehouse) -> Iterator[Installation]:
+    yield installation
+    warehouse.execute("drop table if exists landing.canonical_person_record cascade")
+
+
+def run(warehouse: Warehouse, place: Installation, **options: bool) -> LinkageSummary:
+    return link(warehouse, place, "2026-11", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.postgres
+@settings(
+    max_examples=2,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(seed=st.integers(0, 10_000), deltas=st.lists(st.integers(0, 8), min_size=1, max_size=2))
+def test_an_incremental_run_gives_what_a_full_run_gives(
+    warehouse: Warehouse, place: Installation, seed: int, deltas: list[int]
+) -> None:
+    world = World(warehouse, seed)
+    world.land()
+    assert not run(warehouse, place, full=True).is_incremental
+    for n in deltas:
+        world.change(n)
+        world.decide()
+        world.land()
+        assert run(warehouse, place).is_incremental
+        after = crosswalk(warehouse), reviews(warehouse)
+        again = run(warehouse, place, full=True, refresh=False)
+        assert again.changes.total == 0
+        assert crosswalk(warehouse) == after[0]
+        assert reviews(warehouse) == after[1]
+
+
+@pytest.mark.postgres
+def test_a_small_delta_changes_only_what_it_must(warehouse: Warehouse, place: Installation) -> None:
+    world = World(warehouse, 1)
+    world.land()
+    full = run(warehouse, place, full=True)
+
+    # nothing changed: nothing is linked again
+    world.land()
+    again = run(warehouse, place)
+    assert (again.is_incremental, again.relinked, again.changes.total) == (True, 0, 0)
+    assert (again.sources, again.spine_records) == (full.sources, full.spine_records)
+
+    # unrelated records change no identifier
+    before = {(r["source"], r["source_key"]): r["social_id"] for r in crosswalk(warehouse)}
+    for key in range(20):
+        world.put(
+            {
+                "source": "survey_member",
+                "source_key": f"new{key}",
+                "entity": "person",
+                "household_key": f"n{key}",
+                "national_number": f"9{key:07d}",
+                "given_name": "Zoubeir",
+                "father_name": "Wassim",
+                "family_name": f"Karoui{chr(97 + key)}",
+                "birth_date": datetime.date(2001, 5, 1 + key),
+                "sex": "male",
+                "district": "kef",
+            }
+        )
+    world.land()
+    assert run(warehouse, place).is_incremental
+    after = {(r["source"], r["source_key"]): r["social_id"] for r in crosswalk(warehouse)}
+    assert {key: after[key] for key in before} == before
+    assert len(after) == len(before) + 20
+
+    # a key that comes twice is refused here too, and changes nothing
+    held = crosswalk(warehouse)
+    records = "landing.canonical_person_record"
+    warehouse.execute(f"insert into {records} select * from {records} where source_key = 's1'")
+    warehouse.execute(f"update {records} set given_name = 'Sami' where source_key = 's1'")
+    with pytest.raises(LinkageError, match="more than once"):
+        run(warehouse, place)
+    assert crosswalk(warehouse) == held
+
+
+@pytest.mark.postgres
+def test_a_state_that_the_ledger_does_not_know_is_not_trusted(
+    warehouse: Warehouse, place: Installation
+) -> None:
+    world = World(warehouse, 3)
+    world.land()
+    run(warehouse, place, full=True)
+    kept = file_in(place.folder).read_bytes()
+    world.change(3)
+    world.land()
+    assert run(warehouse, place).is_incremental
+    file_in(place.folder).write_bytes(kept)
+    assert not run(warehouse, place).is_incremental
+    file_in(place.folder).write_bytes(b"not a database")
+    assert not run(warehouse, place).is_incremental

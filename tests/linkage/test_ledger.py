@@ -1,0 +1,295 @@
+"""Identifiers for life: whatever is merged and split, in whatever order, each leads to one person."""
+
+from __future__ import annotations
+
+import random
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from stdnum.iso7064 import mod_97_10
+
+from linkage.ledger import LedgerChanges, record
+from warehouse import Warehouse
+
+PEOPLE = ("a", "b", "c")
+RECORDS = (("roll", "m"), ("survey", "s"), ("survey", "t"), ("survey", "u"), ("survey", "v"))
+
+
+def world(spine: dict[str, bool], told: dict[tuple[str, str], str | int | None]) -> list[dict[str, object]]:
+    """Rows for the ledger: `told` gives each record its person, of the register (text) or provisional."""
+    rows: list[dict[str, object]] = [
+        {"source": "register", "source_key": key, "spine_key": key, "band": "spine", "person": None}
+        for key, held in spine.items()
+        if held
+    ]
+    for (source, key), person in told.items():
+        linked = isinstance(person, str)
+        rows.append(
+            {
+                "source": source,
+                "source_key": key,
+                "spine_key": person if linked else None,
+                "band": "link" if linked else "none",
+                "person": None if linked else person,
+            }
+        )
+    return rows
+
+
+def table(rows: list[dict[str, object]]) -> pa.Table:
+    def column(name: str, kind: pa.DataType) -> pa.Array:
+        return pa.array([row.get(name) for row in rows], kind)
+
+    return pa.table(
+        {
+            **{
+                name: column(name, pa.string())
+                for name in ("source", "source_key", "spine_key", "band", "reason")
+            },
+            "entity": pa.array(["person"] * len(rows), pa.string()),
+            "match_weight": pa.array([9.0 if r["band"] == "link" else None for r in rows], pa.float64()),
+            "match_probability": pa.array(
+                [0.99 if r["band"] == "link" else None for r in rows], pa.float64()
+            ),
+            "person": column("person", pa.int64()),
+        }
+    )
+
+
+def empty(warehouse: Warehouse) -> None:
+    """Empty the ledger, which refuses it outside a test."""
+    with warehouse.transaction() as transaction:
+        for name in ("event", "social_id"):
+            transaction.execute(f"alter table identity.{name} disable trigger user")
+        transaction.execute("truncate identity.person_crosswalk, identity.event, identity.social_id")
+        for name in ("event", "social_id"):
+            transaction.execute(f"alter table identity.{name} enable trigger user")
+
+
+def held(warehouse: Warehouse) -> dict[tuple[str, str], str | None]:
+    """The identifier of each record, by source and key."""
+    rows = warehouse.rows("select source, source_key, social_id from identity.person_crosswalk")
+    return {(row["source"], row["source_key"]): row["social_id"] for row in rows}
+
+
+def kept(warehouse: Warehouse, rows: list[dict[str, object]]) -> LedgerChanges:
+    return record(warehouse, table(rows), spine="register", cycle="2026-11", model_sha256="m", run_id="r")
+
+
+def histories(warehouse: Warehouse) -> type[RuleBasedStateMachine]:
+    """A machine that lets records come, go, link, meet and part, and asks the ledger after each step."""
+
+    class Histories(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            empty(warehouse)
+            self.spine = dict.fromkeys(PEOPLE, True)
+            self.told: dict[tuple[str, str], str | int | None] = {}
+            self.recorded: dict[tuple[str, str], dict[str, object]] = {}
+            self.anchors: dict[str, tuple[str, str]] = {}
+
+        def keep(self, *, whole: bool = True) -> None:
+            rows = world(self.spine, self.told)
+            if whole:
+                kept(warehouse, rows)
+            else:
+                self.keep_changes(rows)
+            self.recorded = {(str(r["source"]), str(r["source_key"])): r for r in rows}
+
+        def keep_changes(self, rows: list[dict[str, object]]) -> None:
+            """Tell the ledger only what changed, provisional people whole."""
+            now = {(str(r["source"]), str(r["source_key"])): r for r in rows}
+            gone = [key for key in self.recorded if key not in now]
+            changed = {key for key, row in now.items() if self.recorded.get(key) != row}
+            labels = {
+                row["person"]
+                for key in (*changed, *gone)
+                for row in (now.get(key, {}), self.recorded.get(key, {}))
+                if row.get("person") is not None
+            }
+            changed |= {key for key, row in now.items() if row["person"] in labels}
+            changed |= {k for k, r in now.items() if self.recorded.get(k, {}).get("person") in labels}
+            record(
+                warehouse,
+                table([now[key] for key in sorted(changed)]),
+                spine="register",
+                cycle="2026-11",
+                model_sha256="m",
+                withdrawn=pa.table(
+                    {"source": [g[0] for g in gone], "source_key": [g[1] for g in gone]},
+                    schema=pa.schema([("source", pa.string()), ("source_key", pa.string())]),
+                ),
+            )
+
+        @initialize()
+        def begin(self) -> None:
+            self.told = {key: place for place, key in enumerate(RECORDS)}
+            self.keep()
+
+        @rule(record=st.sampled_from(RECORDS), person=st.sampled_from(PEOPLE), whole=st.booleans())
+        def link(self, record: tuple[str, str], person: str, whole: bool) -> None:
+            self.spine[person] = True
+            self.told[record] = person
+            self.keep(whole=whole)
+
+        @rule(one=st.sampled_from(RECORDS), other=st.sampled_from(RECORDS), whole=st.booleans())
+        def meet(self, one: tuple[str, str], other: tuple[str, str], whole: bool) -> None:
+            """Everybody who is as `one` is found to be as `other`."""
+            if one not in self.told or other not in self.told:
+                return
+            was, becomes = self.told[one], self.told[other]
+            self.told = {key: becomes if person == was else person for key, person in self.told.items()}
+            self.keep(whole=whole)
+
+        @rule(record=st.sampled_from(RECORDS), whole=st.booleans())
+        def part(self, record: tuple[str, str], whole: bool) -> None:
+            self.told[record] = 100 + RECORDS.index(record)
+            self.keep(whole=whole)
+
+        @rule(record=st.sampled_from(RECORDS), whole=st.booleans())
+        def withdraw(self, record: tuple[str, str], whole: bool) -> None:
+            self.told.pop(record, None)
+            self.keep(whole=whole)
+
+        @rule(record=st.sampled_from(RECORDS), whole=st.booleans())
+        def become_nobody(self, record: tuple[str, str], whole: bool) -> None:
+            self.told[record] = None
+            self.keep(whole=whole)
+
+        @rule(person=st.sampled_from(PEOPLE), whole=st.booleans())
+        def strike_off(self, person: str, whole: bool) -> None:
+            self.spine[person] = False
+            for place, (key, told) in enumerate(self.told.items()):
+                if told == person:
+                    self.told[key] = 200 + place
+            self.keep(whole=whole)
+
+        @precondition(lambda self: self.recorded)
+        @rule(seed=st.integers(0, 9))
+        def run_again_in_another_order(self, seed: int) -> None:
+            before = held(warehouse)
+            rows = world(self.spine, self.told)
+            random.Random(seed).shuffle(rows)
+            for row in rows:
+                if row["person"] is not None:
+                    row["person"] = 7 * int(row["person"]) + seed  # type: ignore[call-overload]
+            assert kept(warehouse, rows).total == 0
+            assert held(warehouse) == before
+
+        @invariant()
+        def one_identifier_a_person(self) -> None:
+            if not self.recorded:
+                return
+            ids = held(warehouse)
+            by_person: dict[object, set[str | None]] = {}
+            for key, row in self.recorded.items():
+                person = row["spine_key"] or row["person"]
+                if person is None:
+                    assert ids[key] is None
+                else:
+                    by_person.setdefault(person, set()).add(ids[key])
+            assert all(len(found) == 1 and None not in found for found in by_person.values())
+            assert len({next(iter(found)) for found in by_person.values()}) == len(by_person)
+
+        @invariant()
+        def every_identifier_leads_to_the_person_of_its_anchor(self) -> None:
+            rows = warehouse.rows(
+                """select s.social_id, s.source, s.source_key, identity.resolve(s.social_id) as now,
+                    identity.resolve(identity.resolve(s.social_id)) as again, x.social_id as of_anchor,
+                    exists (select from identity.person_crosswalk as c
+                        where c.social_id = s.social_id) as is_borne
+                from identity.social_id as s
+                left join identity.person_crosswalk as x using (source, source_key)"""
+            )
+            seen: set[tuple[str, str]] = set()
+            for row in rows:
+                assert mod_97_10.is_valid(row["social_id"])
+                assert row["now"] is not None
+                assert row["again"] == row["now"]
+                if row["of_anchor"] is not None:
+                    assert row["now"] == row["of_anchor"]
+                if row["is_borne"]:
+                    assert row["now"] == row["social_id"]
+                anchor = (row["source"], row["source_key"])
+                assert self.anchors.setdefault(row["social_id"], anchor) == anchor
+                assert anchor not in seen
+                seen.add(anchor)
+            assert {row["social_id"] for row in rows} == set(self.anchors)
+
+    return Histories
+
+
+@pytest.mark.postgres
+def test_random_histories_of_mergers_and_splits_keep_every_promise(warehouse: Warehouse) -> None:
+    run_state_machine_as_test(
+        histories(warehouse),
+        settings=settings(
+            max_examples=5,
+            stateful_step_count=10,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.postgres
+def test_a_group_of_records_has_one_identifier_and_a_split_says_from_whom(warehouse: Warehouse) -> None:
+    empty(warehouse)
+    spine = {"a": True}
+    together = kept(warehouse, world(spine, {("roll", "m"): 1, ("survey", "s"): 1}))
+    assert together.assigned == 2
+    before = held(warehouse)
+    apart = kept(warehouse, world(spine, {("roll", "m"): 1, ("survey", "s"): 2}))
+    assert (apart.assigned, apart.split, apart.merged) == (1, 1, 0)
+    after = held(warehouse)
+    assert after["roll", "m"] == before["roll", "m"] != after["survey", "s"]
+    again = kept(warehouse, world(spine, {("roll", "m"): 1, ("survey", "s"): 1}))
+    assert (again.assigned, again.merged) == (0, 1)
+    assert held(warehouse) == before
+    assert (
+        warehouse.scalar("select identity.resolve(:id)", {"id": after["survey", "s"]}) == before["roll", "m"]
+    )
+
+
+@pytest.mark.postgres
+def test_a_wrong_merger_is_undone_along_a_chain(warehouse: Warehouse) -> None:
+    empty(warehouse)
+    spine = {"a": True}
+    kept(warehouse, world(spine, {("roll", "m"): 1, ("survey", "s"): 2}))
+    first = held(warehouse)
+    kept(warehouse, world(spine, {("roll", "m"): 1, ("survey", "s"): 1}))
+    kept(warehouse, world(spine, {("roll", "m"): "a", ("survey", "s"): "a"}))
+    resolve = "select identity.resolve(:id)"
+    assert warehouse.scalar(resolve, {"id": first["survey", "s"]}) == first["register", "a"]
+    # the roll's record is not a after all, the survey's is
+    changes = kept(warehouse, world(spine, {("roll", "m"): 1, ("survey", "s"): "a"}))
+    assert changes.split == 1
+    assert held(warehouse)["roll", "m"] == first["roll", "m"]
+    assert warehouse.scalar(resolve, {"id": first["roll", "m"]}) == first["roll", "m"]
+    assert warehouse.scalar(resolve, {"id": first["survey", "s"]}) == first["register", "a"]
+
+
+@pytest.mark.postgres
+def test_events_say_when_in_which_run_and_on_what_evidence(warehouse: Warehouse) -> None:
+    empty(warehouse)
+    kept(warehouse, world({"a": True}, {("survey", "s"): 1}))
+    kept(warehouse, world({"a": True}, {("survey", "s"): "a"}))
+    merged, linked = warehouse.rows(
+        "select * from identity.event where kind in ('merged', 'linked') order by kind desc"
+    )
+    for event in (merged, linked):
+        assert (event["run_id"], event["model_sha256"], event["match_weight"]) == ("r", "m", 9.0)
+        assert (event["source"], event["source_key"], event["spine_key"]) == ("survey", "s", "a")
+        assert event["occurred_at"] is not None
