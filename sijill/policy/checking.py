@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from sijill.policy.columns import household_columns, member_columns
+from sijill.policy.columns import household_columns, member_columns, plain_name
 from sijill.policy.expressions import PLACEHOLDER, fault, nearest
 from sijill.policy.rows import FRACTION, NAME, NUMBER, Row, covered
 from sijill.policy.settings import Inputs, Programme, ProgrammeFile, Scorecard
@@ -38,13 +38,13 @@ class Checks:
     @property
     def household_columns(self) -> set[str]:
         """Columns that an indicator of the household may read: the registry's, or the flat file's."""
-        declared = set(self.settings.inputs.households) if self.settings.inputs else household_columns()
+        declared = _plain(self.settings.inputs.households) if self.settings.inputs else household_columns()
         return declared | (set(self.files.households) if self.files else set())
 
     @property
     def member_columns(self) -> set[str]:
         """Columns that an indicator of the members may read."""
-        declared = set(self.settings.inputs.members) if self.settings.inputs else member_columns()
+        declared = _plain(self.settings.inputs.members) if self.settings.inputs else member_columns()
         return declared | (set(self.files.members) if self.files else set())
 
     @property
@@ -111,6 +111,16 @@ class Checks:
         if found:
             self.problem(row, f"{column}: {found}")
 
+    def condition(self, row: Row) -> None:
+        """The row's condition is about its own indicator."""
+        before = len(self.problems)
+        self.sql(row, "condition", {row.values["indicator"]}, self.whole_parameters)
+        if len(self.problems) > before and "unknown column" in self.problems[-1]:
+            self.problems[-1] += (
+                f" (a condition reads its own indicator, {row.values['indicator']}; "
+                "put what needs more columns into an indicator's expression)"
+            )
+
     def indicator(self, row: Row) -> bool:
         """The row's indicator exists and is in force when the row begins; says whether it exists."""
         name = row.values["indicator"]
@@ -142,3 +152,7 @@ class Checks:
             row.valid_to + timedelta(days=1) for row in rows if row.valid_to
         }
         return sorted(day for day in days if any(row.in_force(day) for row in rows))
+
+
+def _plain(columns: Iterable[str]) -> set[str]:
+    return {plain_name(column) for column in columns} | {"household_id"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import yaml
 _MODELS_FOLDER = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
 _HOUSEHOLD_TABLES = ("household", "household_evidence")
 _MEMBER_TABLES = ("member_evidence",)
+
+
+def plain_name(column: str) -> str:
+    """The name of a file's column in expressions: lower case, with _ for what is no letter or digit."""
+    plain = re.sub(r"\W+", "_", column.strip().lower()).strip("_")
+    return f"_{plain}" if plain[:1].isdigit() else plain
 
 
 @cache
@@ -36,6 +43,11 @@ def household_columns() -> set[str]:
     return set(household_types())
 
 
+def member_types() -> dict[str, str]:
+    """PostgreSQL type by column that a benefit of a member may read."""
+    return _columns(_MEMBER_TABLES)
+
+
 def member_columns() -> set[str]:
     """Columns that a benefit of a member may read."""
-    return set(_columns(_MEMBER_TABLES))
+    return set(member_types())

@@ -100,7 +100,7 @@ def parse(text: str) -> exp.Expression:
 
 
 def columns_of(text: str) -> set[str]:
-    """Columns that an expression reads, without its {placeholders}; an empty text reads none. Raises as `parse` does."""
+    """Columns that an expression reads, without its {placeholders}; empty reads none. Raises as `parse` does."""
     return (
         set()
         if not text

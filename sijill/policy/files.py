@@ -10,7 +10,7 @@ is the ministry's to the last digit. Nothing is left behind: the tables live as 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,6 +21,7 @@ import pyarrow as pa
 from adbc_driver_postgresql import dbapi as adbc
 
 from sijill.errors import SijillError
+from sijill.policy.columns import household_types, member_types, plain_name
 from sijill.policy.expressions import columns_of, nearest
 from sijill.policy.loader import load_policy
 from sijill.policy.pack import Policy
@@ -51,6 +52,7 @@ _SNIFFED: dict[str, InputType] = {
     "HUGEINT": "numeric",
     "FLOAT": "numeric",
     "DOUBLE": "numeric",
+    "DECIMAL": "numeric",
     "DATE": "date",
 }
 
@@ -67,8 +69,16 @@ class FlatFile:
     types: dict[str, InputType]
 
     @classmethod
-    def open(cls, path: Path, key: str, declared: dict[str, InputType]) -> FlatFile:
+    def open(
+        cls, path: Path, key: str, declared: Mapping[str, InputType], registry: Mapping[str, str]
+    ) -> FlatFile:
         """Look at a file's columns.
+
+        Args:
+            path: the file.
+            key: its column of the household.
+            declared: types of columns that must be there.
+            registry: PostgreSQL types of the registry's columns: a column of that name has that type.
 
         Raises:
             SijillError: no such file, not readable, no column for the household, two columns of one plain name, or a
@@ -92,6 +102,9 @@ class FlatFile:
                 expected="a CSV file with a header (.csv, .csv.gz) or a Parquet file (.parquet)",
                 action="save the file anew in one of these forms",
             ) from None
+        declared = {
+            KEY if plain_name(n) == plain_name(key) else plain_name(n): k for n, k in declared.items()
+        }
         names: dict[str, str] = {}
         types: dict[str, InputType] = {}
         for column, kind, *_ in seen:
@@ -104,11 +117,11 @@ class FlatFile:
                     action=f"rename '{column}' or '{names[plain]}'",
                 )
             names[plain] = column
-            types[plain] = declared.get(plain) or _SNIFFED.get(kind.split("(")[0], "text")
-            if column in small and plain not in declared:
-                types[plain] = "integer"
-            if kind.startswith("DECIMAL") and plain not in declared:
-                types[plain] = "numeric"
+            known = declared.get(plain) or cast(
+                InputType | None, registry.get(plain, "").split("(")[0] or None
+            )
+            seen_type: InputType = "integer" if column in small else _SNIFFED.get(kind.split("(")[0], "text")
+            types[plain] = known or seen_type
         if KEY not in names:
             raise SijillError(
                 f"{path.name} has no column '{key}' that says the household{nearest(plain_name(key), names)}.",
@@ -221,9 +234,16 @@ def score_files(
     """
     progress("reading the pack")
     declared = _declared(pack)
-    tables = {"households": FlatFile.open(households, key, declared.households if declared else {})}
+    # A pack that declares nothing reads the registry: a file's columns of the same names are of the same types.
+    tables = {
+        "households": FlatFile.open(
+            households, key, declared.households if declared else {}, {} if declared else household_types()
+        )
+    }
     if members is not None:
-        tables["members"] = FlatFile.open(members, key, declared.members if declared else {})
+        tables["members"] = FlatFile.open(
+            members, key, declared.members if declared else {}, {} if declared else member_types()
+        )
     found = Inputs(
         households=tables["households"].types, members=tables["members"].types if members is not None else {}
     )
@@ -424,12 +444,6 @@ def _first_line(error: Exception) -> str:
 def _read(cursor: Any, query: str) -> pa.Table:
     cursor.execute(query)
     return cast(pa.Table, cursor.fetch_arrow_table())
-
-
-def plain_name(column: str) -> str:
-    """The name of a file's column in expressions."""
-    plain = re.sub(r"\W+", "_", column.strip().lower()).strip("_")
-    return f"_{plain}" if plain[:1].isdigit() else plain
 
 
 def _reader(path: Path, *, all_text: bool = False) -> str:

@@ -56,6 +56,12 @@ class _Loader:
         reasons = self._reasons(settings)
         if settings is not None:
             self._check(Checks(settings, tables, reasons, self.problems, self.files))
+            reads_files = not settings.programmes and settings.inputs is None and self.files is None
+            if reads_files and any("unknown column" in problem for problem in self.problems):
+                self.problems.append(
+                    "programme.yaml: a pack that reads files declares their columns, such as "
+                    "`inputs: {households: {region: text, size: integer}, members: {age: integer}}`"
+                )
         if self.problems or settings is None:
             raise PolicyError(self.folder, self.problems)
         normalised = {

@@ -6,15 +6,18 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from dbt.cli.main import dbtRunner
+from pyarrow.csv import write_csv
 from sqlalchemy.engine import make_url
 
-from sijill.policy import load_policy
+from sijill.policy import household_columns, load_policy
+from sijill.policy.files import score_files
 from warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -250,6 +253,27 @@ def test_a_cycle_built_again_gives_the_same_rows_and_leaves_other_cycles_alone(f
     assert filled.warehouse.scalar(base) == 260
     filled.build(cycle="2026-11")
     assert digest(filled.warehouse, "2026-11") == before
+
+
+def test_policy_score_gives_on_files_what_a_cycle_gives_on_the_registry(
+    filled: Project, tmp_path: Path
+) -> None:
+    columns = ", ".join(f"{name}::text" for name in sorted(household_columns()))
+    registry = "registry.household inner join registry.household_evidence using (household_id)"
+    households = tmp_path / "households.csv"
+    write_csv(filled.warehouse.read(f"select {columns} from {registry}"), households)
+    scored = score_files(TUNISIA, households, None, database=filled.warehouse.url, on=date(2026, 11, 1))
+    compared = "household_id, scorecard, trim_scale(score)::text as score, score_rank, population, decile, input_hash"
+    cycle = filled.warehouse.read(
+        f"select {compared} from scoring.household_score where cycle = '2026-11'"
+        ' order by scorecard, household_id collate "C"'
+    )
+    assert cycle.num_rows == 30
+    assert scored.scores.select(cycle.column_names).to_pylist() == cycle.to_pylist()
+    figures = filled.warehouse.scalar(
+        "select count(*) from scoring.population_figure where cycle = '2026-11'"
+    )
+    assert scored.figures.num_rows == figures > 0
 
 
 def test_a_cycle_before_the_policy_begins_is_refused_with_what_to_do(project: Project) -> None:

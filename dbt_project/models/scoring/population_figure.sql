@@ -25,7 +25,7 @@ profiles as (
         , c.group_names
         , s.group_values
         , s.cutoffs_met
-        , case when c.method = 'alkire_foster' then s.item_points end as item_points
+        , case when c.method = 'alkire_foster' then s.item_points end::numeric[] as item_points
         , count(*) as n
         , count(*) filter (where s.score is null) as n_unscored
         , coalesce(sum(s.people_weight) filter (where s.score is not null), 0) as people

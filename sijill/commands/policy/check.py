@@ -40,6 +40,8 @@ def check(
     checked: list[Policy] = []
     failed: list[PolicyError] = []
     for pack in packs:
+        if pack.is_file():
+            continue  # a page beside the folders that `countries/*` names
         try:
             policy = load_policy(pack)
         except PolicyError as error:

@@ -25,7 +25,7 @@ def _check(checks: Checks, row: Row) -> None:
     else:
         checks.indicator(row)
         if row.values["condition"]:
-            checks.sql(row, "condition", {row.values["indicator"]}, checks.whole_parameters)
+            checks.condition(row)
     if row.values["condition"] and row.values["transform"]:
         checks.problem(row, "a term has a condition or a transform, not both")
     if row.values["stratum"] and card is not None and card.stratum is None:

@@ -26,7 +26,7 @@ def _check(checks: Checks, row: Row) -> None:
     elif Fraction(weight) <= 0:
         checks.problem(row, f"weight {weight} is not above zero")
     checks.indicator(row)
-    checks.sql(row, "condition", {row.values["indicator"]}, checks.whole_parameters)
+    checks.condition(row)
 
 
 def _check_all(checks: Checks) -> None:

@@ -14,7 +14,7 @@ def _check(checks: Checks, row: Row) -> None:
     checks.card(row, "additive")
     checks.number(row, "points")
     checks.indicator(row)
-    checks.sql(row, "condition", {row.values["indicator"]}, checks.whole_parameters)
+    checks.condition(row)
 
 
 def _check_all(checks: Checks) -> None:
