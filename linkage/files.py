@@ -9,6 +9,8 @@ the day or the month first is seen from the days after the twelfth.
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +33,10 @@ _FORMATS = {
 }
 
 
-# Pairs that are compared at the least: a second's work
-_LEAST_BUDGET = 1_000_000
+# Share of rows with a key of their own, below which the key is the wrong column
+_LEAST_DISTINCT = 0.95
+# Pairs that are compared at the least: seconds' work. Small files with many records a person need it
+_LEAST_BUDGET = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -67,27 +71,52 @@ def _load(connection: duckdb.DuckDBPyConnection, file: Path, table: str) -> dict
             expected="a file that ends in " + ", ".join(_FORMATS),
             action="save it as CSV or Parquet",
         )
-    connection.execute("set variable file = ?", [str(file)])
-    # names of columns come from the file; a row that is cut short has nulls
-    reader = (
-        "read_parquet(getvariable('file'))"
-        if kind == "parquet"
-        else "read_csv(getvariable('file'), all_varchar = true, header = true, null_padding = true,"
-        " sample_size = 20480)"
-    )
     try:
-        connection.execute(f"create or replace temp table {table} as select * from {reader}")
-    except duckdb.Error as error:
+        _read(connection, file, kind, table)
+    except (duckdb.Error, UnicodeError) as error:
         # its message can quote a line of the file
         raise LinkageError(
-            f"{file.name} cannot be read as {kind.upper() if kind == 'csv' else 'Parquet'}"
-            f" ({type(error).__name__}).",
+            f"{file.name} cannot be read as {'CSV' if kind == 'csv' else 'Parquet'} ({type(error).__name__}).",
             expected="a header line and as many fields in every line"
             if kind == "csv"
             else "a whole Parquet file",
             action="open the file and save it again; for CSV, in UTF-8",
         ) from None
     return {row[0]: row[1] for row in connection.execute(f"describe {table}").fetchall()}
+
+
+def _read(connection: duckdb.DuckDBPyConnection, file: Path, kind: str, table: str) -> None:
+    """Create `table`; a CSV file in an older encoding is read as Arabic or Western Windows wrote it."""
+    connection.execute("set variable file = ?", [str(file)])
+    if kind == "parquet":
+        connection.execute(f"create or replace temp table {table} as from read_parquet(getvariable('file'))")
+        return
+    reader = "read_csv(getvariable('file'), all_varchar = true, header = true, null_padding = true"
+    for more in ("", ", strict_mode = false"):
+        try:
+            connection.execute(f"create or replace temp table {table} as from {reader}{more})")
+            return
+        except duckdb.Error:
+            continue
+    content = file.read_bytes()
+    text = _decoded(content)
+    with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8") as plain:
+        plain.write(text)
+        plain.flush()
+        connection.execute("set variable file = ?", [plain.name])
+        connection.execute(f"create or replace temp table {table} as from {reader}, strict_mode = false)")
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        western, arabic = content.decode("cp1252", "replace"), content.decode("cp1256", "replace")
+    # Arabic read as Western is a run of accents; Western read as Arabic, single letters among Latin ones
+    words = re.findall(r"[\u0621-\u064a]{3,}", arabic)
+    return arabic if len(words) > 0.001 * len(content) / 10 else western
 
 
 def _resolve(file: Path, side: SideSpec, present: dict[str, str]) -> dict[str, tuple[str, ...]]:
@@ -142,7 +171,7 @@ def read_files(
         present = _load(connection, file, f"file_{name}")
         columns[name] = _resolve(file, side, present)
         types[name] = present
-    notes = _check_shared(spec, sides, columns)
+    notes = _check_shared(sides, columns)
     if right is not None:
         _align_places(columns)
 
@@ -150,10 +179,11 @@ def read_files(
     # a street read from a whole address and one that stands alone differ
     has_street = all("street" in columns[name] for name, _, _ in sides)
     for name, file, _ in sides:
-        _keys(connection, name, file, columns[name])
-        records.append(people_module.count(connection, f"file_{name}"))
+        n_records, key_notes = _keys(connection, name, file, columns[name])
+        records.append(n_records)
+        notes += key_notes
         _canonical(connection, name, columns[name], types[name], has_street)
-        connection.execute(f"drop table file_{name}")
+        connection.execute(f"drop table file_{name}; drop table keyed_{name}")
     say("making names, dates and addresses comparable")
     dedupe = right is None
     union = "select * from canonical_left" + (
@@ -189,7 +219,7 @@ def _share(connection: duckdb.DuckDBPyConnection, column: str, dedupe: bool) -> 
 
 
 def _check_shared(
-    spec: Spec, sides: list[tuple[str, Path, SideSpec]], columns: dict[str, dict[str, tuple[str, ...]]]
+    sides: list[tuple[str, Path, SideSpec]], columns: dict[str, dict[str, tuple[str, ...]]]
 ) -> list[str]:
     """Notes on columns that a file lacks; an error where no file has them, or nothing is in common."""
     notes = []
@@ -215,15 +245,18 @@ def _check_shared(
 def _align_places(columns: dict[str, dict[str, tuple[str, ...]]]) -> None:
     """One file's `locality` is the other's `district`, where neither knows both words."""
     for one, other in (("left", "right"), ("right", "left")):
-        if "locality" in columns[one] and "locality" not in columns[other]:
-            if "district" not in columns[one] and "district" in columns[other]:
-                columns[one]["district"] = columns[one].pop("locality")[:1]
+        takes = "locality" in columns[one] and "district" not in columns[one]
+        if takes and "locality" not in columns[other] and "district" in columns[other]:
+            columns[one]["district"] = columns[one].pop("locality")[:1]
 
 
 def _keys(
     connection: duckdb.DuckDBPyConnection, name: str, file: Path, columns: dict[str, tuple[str, ...]]
-) -> None:
-    """Number the rows by key, the same whatever their order."""
+) -> tuple[int, list[str]]:
+    """Number the rows by key, the same whatever their order; how many there are, and notes.
+
+    A few rows without a key, or with one that came before, are set aside; many mean the wrong column.
+    """
     if len(columns["key"]) == 1:
         key = _quoted(columns["key"][0])
     else:
@@ -233,7 +266,7 @@ def _keys(
     ).fetchall()[0]
     if not total:
         raise LinkageError(f"{file.name} has no rows.", expected="records to link", action="check the file")
-    if filled < total or distinct < total:
+    if distinct < _LEAST_DISTINCT * total:
         raise LinkageError(
             f"{file.name}: the key {', '.join(columns['key'])} is empty in {total - filled:,} rows and repeats"
             f" another in {filled - distinct:,}.",
@@ -241,15 +274,23 @@ def _keys(
             action="name another column as the key, or mend the file",
         )
     connection.execute(
-        f"""create or replace temp table key_{name} as
-        select (hash('{name}', {key}::text) >> 1)::bigint as record_id, {key} as key from file_{name}"""
+        f"""create or replace temp table keyed_{name} as
+        select *, (hash('{name}', {key}::text) >> 1)::bigint as sijill_record_id, {key} as sijill_key
+        from file_{name} as f where {key} is not null
+        qualify row_number() over (partition by {key} order by hash(f)) = 1"""
+    )
+    connection.execute(
+        f"create or replace temp table key_{name} as"
+        f" select sijill_record_id as record_id, sijill_key as key from keyed_{name}"
     )
     if people_module.count(connection, f"(select 1 from key_{name} group by record_id having count(*) > 1)"):
         raise LinkageError("Two keys have the same hash.", action="report this as a fault")
-    connection.execute(
-        f"""create or replace temp view keyed_{name} as
-        select f.*, (hash('{name}', {key}::text) >> 1)::bigint as sijill_record_id from file_{name} as f"""
-    )
+    notes = []
+    if filled < total:
+        notes.append(f"{file.name}: {total - filled:,} rows without a key were set aside")
+    if distinct < filled:
+        notes.append(f"{file.name}: {filled - distinct:,} rows that repeat a key were set aside")
+    return distinct, notes
 
 
 def _canonical(

@@ -26,9 +26,9 @@ from linkage.model import BlockingRule
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SAMPLE_RECORDS = 40_000
+SAMPLE_RECORDS = 25_000
 """Records whose candidates teach the model."""
-RANDOM_PAIRS = 400_000
+RANDOM_PAIRS = 200_000
 """Pairs at random that teach how often strangers agree."""
 
 _SMOOTHING = 0.5

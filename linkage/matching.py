@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from linkage import people as people_module
+from linkage.context import with_households
 from linkage.files import ReadFiles, read_files
-from linkage.model import STATED_PRECISION, Profile, affordable_rules
+from linkage.model import STATED_PRECISION, Profile, columns_of
 from linkage.people import People
 from linkage.predict import predict, prepare
 from linkage.spec import Spec, Unique
@@ -35,6 +36,7 @@ class Matching:
 
     Attributes:
         links: `left_key`, `right_key`, `match_weight`, `match_probability`, `band` (`link` or `review`).
+        all_pairs: as `links`, with the pairs below review (`none`), for evaluation.
         clusters: `key`, `cluster_id` of every record, for deduplication; else None.
         records: of each file.
         comparisons: pairs compared.
@@ -51,6 +53,7 @@ class Matching:
     """
 
     links: pa.Table
+    all_pairs: pa.Table
     clusters: pa.Table | None
     records: tuple[int, ...]
     comparisons: int
@@ -113,25 +116,31 @@ def match_files(
         comparisons = predict(people, name, trained, "pair")
         lap("predict")
         say("deciding")
+        if _has_households(people):
+            with_households(connection, "pair", dedupe=people.dedupe)
         if people.dedupe:
             _independent(connection, "pair", "decided")
         else:
             _competing(connection, "pair", "decided", unique)
+        trained = _with_threshold(connection, trained, STATED_PRECISION[name], dedupe=people.dedupe)
         loss = _blocking_loss(people, name)
         result = _result(read, trained, swapped=swapped)
         lap("resolve")
         total, expected = _expected(connection, trained)
         found = expected / max(1e-9, 1 - loss)
-        n_links = int(np.sum(np.asarray(result.column("band")) == "link"))
+        n_links, n_review = (
+            int(pc.sum(pc.equal(result["band"], b)).as_py() or 0) for b in ("link", "review")
+        )
         right_links = total
         return Matching(
-            links=result,
-            clusters=_clusters(connection, result) if people.dedupe else None,
+            links=result.filter(pc.not_equal(result["band"], "none")),
+            all_pairs=result,
+            clusters=_clusters(connection) if people.dedupe else None,
             records=read.records,
             comparisons=comparisons,
             blocking_loss=loss,
             n_links=n_links,
-            n_review=len(result) - n_links,
+            n_review=n_review,
             expected_wrong=n_links - right_links,
             expected_missed=max(0.0, found - right_links),
             link_probability=trained.link_probability,
@@ -142,7 +151,32 @@ def match_files(
             seconds=clock,
         )
     finally:
-        connection.close()
+        _close(connection)
+
+
+def _has_households(people: People) -> bool:
+    tables = ("people_left", "spine")
+    return all("household" in columns_of(people.connection, table) for table in tables)
+
+
+def _with_threshold(
+    connection: duckdb.DuckDBPyConnection, profile: Profile, precision: float, *, dedupe: bool
+) -> Profile:
+    """The threshold from which links have the stated precision, by their own probabilities and by rivals.
+
+    Training estimates it from rivals; the probabilities of this very file may ask for more.
+    """
+    row = connection.execute(
+        f"""with cumulated as (
+            select match_probability as p, avg(match_probability) over (order by match_probability desc
+                range between unbounded preceding and current row) as precision
+            from decided where match_probability >= 0.5
+        )
+        select min(p) from cumulated where precision >= {precision}"""
+    ).fetchall()
+    own = float(row[0][0]) if row[0][0] is not None else 1.0
+    link = own if dedupe else max(own, profile.link_probability)
+    return replace(profile, link_probability=link, review_probability=min(link, profile.review_probability))
 
 
 def _unique(connection: duckdb.DuckDBPyConnection, spec: Spec, read: ReadFiles) -> Unique:
@@ -222,10 +256,11 @@ def _result(read: ReadFiles, profile: Profile, *, swapped: bool) -> pa.Table:
     return read.people.connection.sql(
         f"""select {keys}, round(d.match_weight, 4) as match_weight,
             round(d.match_probability, 6) as match_probability,
-            case when d.match_probability >= {profile.link_probability} then 'link' else 'review' end as band
+            case when d.match_probability >= {profile.link_probability} then 'link'
+                when d.match_probability >= {profile.review_probability} then 'review' else 'none' end as band
         from decided as d join key_{left} as a on a.record_id = d.record_id
         join key_{right} as b on b.record_id = d.spine_id
-        where d.match_probability >= {profile.review_probability}
+        where d.match_probability >= {_LEAST_PROBABILITY}
         order by left_key, right_key"""
     ).to_arrow_table()
 
@@ -246,7 +281,7 @@ def _blocking_loss(people: People, name: str) -> float:
     just two, f2, those that none catches are f1^2 / 2 f2 at least (Chao 1987).
     """
     connection = people.connection
-    rules = affordable_rules(connection, f"people_{name}", "spine", name, least_budget=people.least_budget)
+    rules = people.rules(name)
     caught = " + ".join(f"coalesce(({rule.sql})::int, 0)" for rule in rules) or "0"
     once, twice, total = connection.execute(
         f"""select count(*) filter (where n = 1), count(*) filter (where n = 2), count(*) from (
@@ -259,7 +294,7 @@ def _blocking_loss(people: People, name: str) -> float:
     return float(lost / (total + lost))
 
 
-def _clusters(connection: duckdb.DuckDBPyConnection, links: pa.Table) -> pa.Table:
+def _clusters(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """Every record's cluster; its number says nothing but who belongs together in this file."""
     from linkage.clusters import cluster
 
@@ -269,3 +304,7 @@ def _clusters(connection: duckdb.DuckDBPyConnection, links: pa.Table) -> pa.Tabl
     labels = cluster(ids["record_id"].to_numpy(), pairs["record_id"].to_numpy(), pairs["spine_id"].to_numpy(),
                      pairs["match_probability"].to_numpy())  # fmt: skip
     return pa.table({"key": ids["key"], "cluster_id": labels})
+
+
+def _close(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.close()

@@ -383,6 +383,19 @@ BLOCKING_RULES = (
     BlockingRule.on("family_skeleton", "birth_place", "birth_year"),
     BlockingRule.on("birth_digits[3:8]", "given_skeleton[1]"),
     BlockingRule.on("birth_digits[3:8]", "family_skeleton[1]"),
+    BlockingRule.on("given_skeleton", "family_skeleton[1:2]", "sex"),
+    BlockingRule.on("family_skeleton", "given_skeleton[1:2]"),
+    BlockingRule.on("given_skeleton", "birth_year"),
+    BlockingRule.on("family_skeleton", "birth_year"),
+    BlockingRule.on("birth_digits[1:6]", "given_skeleton[1]"),
+    BlockingRule.on("birth_digits[1:6]", "family_skeleton[1]"),
+    BlockingRule.on("birth_day", "given_skeleton[1:2]"),
+    BlockingRule.on("birth_day", "family_skeleton[1:2]"),
+    BlockingRule.on("given_skeleton[1:2]", "family_skeleton[1:2]", "birth_year"),
+    BlockingRule.on("given_skeleton", "attribute_1"),
+    BlockingRule.on("family_skeleton", "attribute_1"),
+    BlockingRule.on("postal_code", "birth_place"),
+    BlockingRule.on("birth_place", "birth_year", "attribute_1"),
 )
 
 COMPARISONS_PER_RECORD = {"with_birth_date": 6, "name_only": 25}
@@ -403,8 +416,9 @@ def affordable_rules(
 ) -> dict[BlockingRule, int]:
     """The blocking rules whose pairs, counted before any is made, fit the budget together; their pairs."""
     row = connection.execute(f"select count(*) from {left}").fetchall()
+    n_left = int(row[0][0])
     if budget is None:
-        budget = max(least_budget, COMPARISONS_PER_RECORD[profile] * int(row[0][0]))
+        budget = max(least_budget, COMPARISONS_PER_RECORD[profile] * n_left)
     kept: dict[BlockingRule, int] = {}
     present = columns_of(connection, left) & columns_of(connection, right)
     for rule in BLOCKING_RULES:
@@ -455,14 +469,13 @@ class Profile:
     review_probability: float
     intercept: float = 0.0
 
-    def prior(self, n_spine: int, *, dedupe: bool = False) -> float:
+    def prior(self, n_spine: int) -> float:
         """Probability that a pair at random is one person, for a register of `n_spine` people.
 
-        Against the possibility that the record's person is not in the register at all, which counts 1.
+        As odds against the possibility that the record's person is not in the register, which counts 1 in
+        `linkage.resolve.best_pairs`: training puts what that takes into the intercept.
         """
         odds = self.match_rate / n_spine * 2.0**self.intercept
-        if not dedupe:
-            odds /= 1 - min(0.995, self.match_rate)
         return min(0.5, odds / (1 + odds))
 
 

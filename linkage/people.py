@@ -6,14 +6,14 @@ each distinct set of identity columns of a profile, and records point to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from linkage import fields, standardise
-from linkage.model import PROFILES, LinkageError
+from linkage.model import PROFILES, BlockingRule, LinkageError, affordable_rules
 
 _BIRTH_DATE_SHARE = 0.5  # of a source's records; below it, the source is linked by names
 
@@ -41,6 +41,15 @@ class People:
     n_spine: int
     dedupe: bool = False
     least_budget: int = 100_000
+    _rules: dict[str, dict[BlockingRule, int]] = field(default_factory=dict, repr=False, compare=False)
+
+    def rules(self, profile: str) -> dict[BlockingRule, int]:
+        """The blocking rules of a profile that the budget affords, and their pairs; counted once."""
+        if profile not in self._rules:
+            self._rules[profile] = affordable_rules(
+                self.connection, f"people_{profile}", "spine", profile, least_budget=self.least_budget
+            )
+        return self._rules[profile]
 
     def rows(self, table: str) -> int:
         """Number of rows of a table."""

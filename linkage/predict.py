@@ -9,7 +9,7 @@ import threading
 import warnings
 from typing import Any
 
-from linkage.model import Profile, affordable_rules, settings
+from linkage.model import Profile, settings
 from linkage.people import People
 from linkage.standardise import NAME_PARTS
 
@@ -56,7 +56,7 @@ def predict(people: People, name: str, profile: Profile, table: str, *, with_lev
     """
     connection = people.connection
     left = f"people_{name}"
-    rules = affordable_rules(connection, left, "spine", name, least_budget=people.least_budget)
+    rules = people.rules(name)
     if not rules:
         connection.execute(
             f"create or replace temp table {table} (record_id bigint, spine_id bigint, match_weight double)"

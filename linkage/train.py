@@ -24,7 +24,6 @@ from linkage.model import (
     STATED_PRECISION,
     LinkageError,
     Profile,
-    affordable_rules,
     fill_untrained,
     latest,
     usable_comparisons,
@@ -78,7 +77,7 @@ def train_profile(
     connection = people.connection
     # one by one: copied together, comparisons would go on sharing a level
     comparisons = [copy.deepcopy(c) for c in usable_comparisons(connection, left, "spine")]
-    rules = affordable_rules(connection, left, "spine", name, least_budget=people.least_budget)
+    rules = people.rules(name)
     if not comparisons or not rules:
         raise LinkageError(
             "There is nothing to compare: "
@@ -119,7 +118,7 @@ def train_profile(
         round(weights.match_rate, 4),
         link,
         min(link, REVIEW_PROBABILITY),
-        round(weights.intercept / log(2), 4),
+        round((weights.intercept - (0.0 if people.dedupe else log(1 - weights.match_rate))) / log(2), 4),
     )
     return TrainedProfile(profile, {rule.sql: n for rule, n in rules.items()}, untrained)
 

@@ -20,9 +20,41 @@
 {% macro decision_ctes() %}decided as (
     select * from facts
     inner join cycle_score using (household_id)
+    inner join members using (household_id)
+    inner join months_served using (household_id)
+    inner join governing using (household_id)
 ){% endmacro %}
 {% macro benefit_ctes() %}owed as (
     select * from facts
+    inner join persons using (household_id)
+    inner join entitled using (household_id)
+    inner join grants using (household_id)
+){% endmacro %}
+{% macro known_day() %}2026-11-25{% endmacro %}
+{% macro known_day_of(column) %}{{ column }} || '-25'{% endmacro %}
+{% macro first_settled_month() %}2026-01{% endmacro %}
+{% macro paying_statuses(per) %}('x', 'x'){% endmacro %}
+{% macro settlement_rows() %}('x', 'x', 1, 5, 'x'){% endmacro %}
+{% macro late_publications() %}('x', 'x'){% endmacro %}
+{% macro rule_rows() %}('x', 'x', 'x', 1, 'x', 'x', 'x', 1, 'x', 'x', 'x', 'x', 'x'){% endmacro %}
+{% macro evidence_day(column) %}null::date{% endmacro %}
+{% macro member_fact_columns() %}{% endmacro %}
+{% macro governs_cycle() %}from_cycle <= '2026-11'{% endmacro %}
+{% macro months_served() %}select household_id from commitments{% endmacro %}
+{% macro previous_decisions(relation) %}select 'x'::text as previous_cycle{% endmacro %}
+{% macro latest_corrections(relation) %}select 'x'::text as for_month{% endmacro %}
+{% macro earlier_facts(relation) %}select
+        *
+        , null::text as for_month
+        , null::date as month_on
+        , true as is_living
+    from members
+    inner join corrected using (for_month){% endmacro %}
+{% macro contradiction_ctes() %}contradictions as (
+    select * from facts
     inner join members using (household_id)
-    inner join cycle_decision using (household_id)
+){% endmacro %}
+{% macro right_ctes() %}granted as (
+    select * from cycle_decision
+    inner join persons using (household_id)
 ){% endmacro %}

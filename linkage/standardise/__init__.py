@@ -114,9 +114,13 @@ def standardise(connection: duckdb.DuckDBPyConnection, raw: str, table: str) -> 
     middle = f"{looked_up['middle_name']}.la" if "middle_name" in looked_up else "null::text"
     selected += [f"{middle} as middle_la", f"{middle}[1] as middle"]
     selected += codes.columns(set(present))
-    selected += dates.columns(present.get("birth_date"))
+    born, born_joins = dates.columns(connection, raw, present.get("birth_date"))
     place_columns, place_joins = places.columns(set(present), looked_up)
-    query = f"select {', '.join(selected + place_columns)} from {raw} as r {' '.join(joins + place_joins)}"
+    staged = ", ".join(["*", *(f"{value} as {name}" for name, value in codes.stages(set(present)))])
+    query = (
+        f"select {', '.join([*selected, *born, *place_columns])} from (select {staged} from {raw}) as r"
+        f" {' '.join([*joins, *born_joins, *place_joins])}"
+    )
     connection.execute(f"create or replace temp table {table} as {query}")
 
 

@@ -1,5 +1,6 @@
 """Identity: every record of every source is linked to one person, or to nobody yet."""
 
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -10,6 +11,17 @@ from orchestration.site import Site
 from sijill.country import Country
 
 STAGE = "identity"
+
+
+class LinkageConfig(dg.Config):
+    """How a run links.
+
+    Attributes:
+        full: link every record again, not only what changed, and count anew the statistics that weights
+            rest on.
+    """
+
+    full: bool = False
 
 
 def assets(country: Country) -> list[dg.AssetsDefinition]:
@@ -26,12 +38,19 @@ def assets(country: Country) -> list[dg.AssetsDefinition]:
         description="One row a source record: the person it is linked to, how surely, and by which model.",
         metadata={"dagster/table_name": "identity.person_crosswalk"},
     )
-    def person_crosswalk(context: dg.AssetExecutionContext, site: Site) -> dg.MaterializeResult[Any]:
+    def person_crosswalk(
+        context: dg.AssetExecutionContext, config: LinkageConfig, site: Site
+    ) -> dg.MaterializeResult[Any]:
         summary = linkage.link(
-            site.warehouse, site.installation, cycles.cycle_of(context), progress=context.log.info
+            site.warehouse,
+            site.installation,
+            cycles.cycle_of(context),
+            progress=context.log.info,
+            run_id=context.run_id,
+            full=config.full,
         )
         rows = [
-            (s.source, s.records, s.linked, s.review, s.none, f"{s.linked / max(1, s.records):.1%}")
+            (s.source, s.records, s.linked, s.review, s.none, s.duplicates, f"{s.link_share:.1%}")
             for s in summary.sources
         ]
         return dg.MaterializeResult(
@@ -40,11 +59,22 @@ def assets(country: Country) -> list[dg.AssetsDefinition]:
                 "dagster/row_count": summary.records,
                 "people of the register": summary.spine_records,
                 "provisional identifiers": summary.provisional,
+                "linked": summary.linked,
+                "records for a clerk": summary.review,
+                "pairs for a clerk": summary.doubtful,
+                "clerks' decisions obeyed": summary.rulings,
+                "further records of one person": summary.duplicates,
+                "records linked again": summary.relinked,
+                "only what changed": summary.is_incremental,
+                "events": dg.MetadataValue.md(
+                    metadata.markdown(["event", "identifiers"], list(asdict(summary.changes).items()))
+                ),
                 "pairs compared": summary.comparisons,
                 "model SHA-256": summary.model_sha256,
                 "by source": dg.MetadataValue.md(
                     metadata.markdown(
-                        ["source", "records", "linked", "for a clerk", "not linked", "share"], rows
+                        ["source", "records", "linked", "for a clerk", "not linked", "duplicates", "share"],
+                        rows,
                     )
                 ),
             },

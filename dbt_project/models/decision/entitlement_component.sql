@@ -28,6 +28,14 @@ commitments as (
     where cycle < '{{ var("cycle") }}'
 ),
 
+set_aside as (
+    select
+        source_key
+        , later_household_id
+    from {{ ref('household_set_aside') }}
+    where later_household_id is not null
+),
+
 grants as (
     select * from {{ source('decision_ledger', 'aid_grant') }}
 ),
@@ -43,7 +51,7 @@ last_run as (
 ),
 
 -- A month is looked at again when a rule that reaches back to it was published since the last cycle, or the policy was
--- written anew; a household also when a fact of that month arrived now.
+-- written anew; a household also when a fact of that month arrived now, or when the last cycle did not see it.
 open_months as (
     select p.for_month
     from publications as p
@@ -59,6 +67,26 @@ late_households as (
     where cycle = '{{ var("cycle") }}' and for_month < '{{ var("cycle") }}'
 ),
 
+-- Who was not decided in the last cycle may have missed what it settled: back in the registry, or under another key.
+returned as (
+    select
+        n.programme
+        , n.household_id
+    from decisions as n
+    left join decisions as o
+        on
+            n.programme = o.programme
+            and n.household_id = o.household_id
+            and o.cycle = (select r.cycle from last_run as r)
+    where n.cycle = '{{ var("cycle") }}' and o.household_id is null
+    union
+    select
+        n.programme
+        , a.source_key as household_id
+    from set_aside as a
+    inner join decisions as n on a.later_household_id = n.household_id and n.cycle = '{{ var("cycle") }}'
+),
+
 settled as (
     select distinct
         c.programme
@@ -66,13 +94,13 @@ settled as (
         , c.for_month
     from commitments as c
     inner join settlement as s on c.programme = s.programme and c.for_month >= s.first_month
+    left join open_months as o on c.for_month = o.for_month
+    left join late_households as l on c.for_household_id = l.household_id and c.for_month = l.for_month
+    left join returned as b on c.programme = b.programme and c.for_household_id = b.household_id
     where
         c.kind = 'regular'
         and c.for_month >= '{{ first_settled_month() }}'
-        and (
-            c.for_month in (select o.for_month from open_months as o)
-            or (c.for_household_id, c.for_month) in (select l.household_id, l.for_month from late_households as l)
-        )
+        and coalesce(o.for_month, l.household_id, b.household_id) is not null
 ),
 
 entitled as (
@@ -101,11 +129,17 @@ entitled as (
     where d.is_eligible
 ),
 
+settled_households as (
+    select distinct
+        household_id
+        , for_month
+    from settled
+),
+
 latest as (
     select distinct on (f.for_month, f.social_id) f.*
     from facts as f
-    inner join (select distinct household_id, for_month from settled) as s
-        on f.household_id = s.household_id and f.for_month = s.for_month
+    inner join settled_households as s on f.household_id = s.household_id and f.for_month = s.for_month
     where f.for_month < '{{ var("cycle") }}' and f.cycle <= '{{ var("cycle") }}'
     order by f.for_month asc, f.social_id asc, f.cycle desc
 ),
@@ -134,6 +168,33 @@ persons as (
 
 {{ benefit_ctes() }},
 
+both_sides as (
+    select
+        programme
+        , household_id
+        , for_month
+        , benefit
+        , social_id
+        , amount
+    from owed
+    where for_month < '{{ var("cycle") }}'
+    union all
+    select
+        c.programme
+        , c.for_household_id as household_id
+        , c.for_month
+        , c.benefit
+        , c.social_id
+        , -c.amount as amount
+    from commitments as c
+    inner join settled as s
+        on
+            c.programme = s.programme
+            and c.for_household_id = s.household_id
+            and c.for_month = s.for_month
+    where c.kind in ('regular', 'arrears', 'overpayment')
+),
+
 -- Grouping, unlike a join, takes two missing members for the same.
 balances as (
     select
@@ -143,32 +204,7 @@ balances as (
         , benefit
         , social_id
         , sum(amount) as amount
-    from (
-        select
-            programme
-            , household_id
-            , for_month
-            , benefit
-            , social_id
-            , amount
-        from owed
-        where for_month < '{{ var("cycle") }}'
-        union all
-        select
-            c.programme
-            , c.for_household_id as household_id
-            , c.for_month
-            , c.benefit
-            , c.social_id
-            , -c.amount as amount
-        from commitments as c
-        inner join settled as s
-            on
-                c.programme = s.programme
-                and c.for_household_id = s.household_id
-                and c.for_month = s.for_month
-        where c.kind in ('regular', 'arrears', 'overpayment')
-    ) as both_sides
+    from both_sides
     group by programme, household_id, for_month, benefit, social_id
     having sum(amount) <> 0
 ),
@@ -199,28 +235,36 @@ debts as (
     group by programme, for_household_id, for_month
 ),
 
+concerned as (
+    select
+        programme
+        , household_id
+    from differences
+    union
+    select
+        programme
+        , household_id
+    from debts
+),
+
+cycle_households as (
+    select
+        programme
+        , household_id
+    from decisions
+    where cycle = '{{ var("cycle") }}'
+),
+
 -- The household that was entitled then may since have been surveyed again under another key.
 owners as (
     select
         t.programme
         , t.household_id as for_household_id
         , coalesce(c.household_id, l.household_id) as household_id
-    from (
-        select programme, household_id from differences
-        union
-        select programme, household_id from debts
-    ) as t
-    left join decisions as c
-        on
-            t.programme = c.programme
-            and t.household_id = c.household_id
-            and c.cycle = '{{ var("cycle") }}'
-    left join {{ ref('household_set_aside') }} as a on t.household_id = a.source_key and a.later_household_id is not null
-    left join decisions as l
-        on
-            t.programme = l.programme
-            and a.later_household_id = l.household_id
-            and l.cycle = '{{ var("cycle") }}'
+    from concerned as t
+    left join cycle_households as c on t.programme = c.programme and t.household_id = c.household_id
+    left join set_aside as a on t.household_id = a.source_key
+    left join cycle_households as l on t.programme = l.programme and a.later_household_id = l.household_id
 ),
 
 due as (
@@ -250,34 +294,45 @@ due as (
     where d.amount < 0 or o.household_id is not null
 ),
 
--- A debt is kept back from its own household's payments, the oldest month first, within the instalment; a debt that is
--- found now is told first and kept back from the next cycle on.
-instalments as (
+allowed as (
+    select
+        u.programme
+        , u.household_id
+        , trunc(sum(u.amount) * max(s.share_numerator) / max(s.share_denominator), {{ var('currency_decimals') }}) as instalment_amount
+    from due as u
+    inner join settlement as s on u.programme = s.programme
+    where u.kind in ('regular', 'arrears')
+    group by u.programme, u.household_id
+),
+
+queued_debts as (
     select
         d.programme
         , o.household_id
         , d.household_id as for_household_id
         , d.for_month
-        , least(d.open_amount, greatest(0, p.instalment_amount - (
-            sum(d.open_amount) over (
-                partition by d.programme, o.household_id
-                order by d.for_month, d.household_id
-                rows between unbounded preceding and current row
-            ) - d.open_amount
-        ))) as amount
+        , d.open_amount
+        , sum(d.open_amount) over (
+            partition by d.programme, o.household_id
+            order by d.for_month, d.household_id
+            rows between unbounded preceding and current row
+        ) - d.open_amount as older_amount
     from debts as d
     inner join owners as o on d.programme = o.programme and d.household_id = o.for_household_id
-    inner join (
-        select
-            u.programme
-            , u.household_id
-            , trunc(sum(u.amount) * max(s.share_numerator) / max(s.share_denominator), {{ var('currency_decimals') }}) as instalment_amount
-        from due as u
-        inner join settlement as s on u.programme = s.programme
-        where u.kind in ('regular', 'arrears')
-        group by u.programme, u.household_id
-    ) as p on d.programme = p.programme and o.household_id = p.household_id
     where d.open_amount > 0
+),
+
+-- A debt is kept back from its own household's payments, the oldest month first, within the instalment; a debt that is
+-- found now is told first and kept back from the next cycle on.
+instalments as (
+    select
+        d.programme
+        , d.household_id
+        , d.for_household_id
+        , d.for_month
+        , least(d.open_amount, greatest(0, a.instalment_amount - d.older_amount)) as amount
+    from queued_debts as d
+    inner join allowed as a on d.programme = a.programme and d.household_id = a.household_id
 ),
 
 components as (

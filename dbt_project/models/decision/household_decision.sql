@@ -61,15 +61,24 @@ previous as (
 ),
 
 -- A rule changed when its text or its number is not what it was in the decision before.
+told_rules as (
+    select
+        programme
+        , rule
+        , count(*) as n_cycles
+        , count(distinct concat_ws('|', fact, operator, threshold, threshold_rule)) as n_texts
+    from rules
+    where cycle = '{{ var("cycle") }}' or cycle = (select max(p.previous_cycle) from previous as p)
+    group by programme, rule
+),
+
 changed_rules as (
     select
-        coalesce(n.programme, o.programme) as programme
-        , array_agg(coalesce(n.rule, o.rule)) as rules
-    from (select * from rules where cycle = '{{ var("cycle") }}') as n
-    full outer join (select * from rules where cycle = (select max(previous_cycle) from previous)) as o
-        on n.programme = o.programme and n.rule = o.rule
-    where (n.fact, n.operator, n.threshold, n.threshold_rule) is distinct from (o.fact, o.operator, o.threshold, o.threshold_rule)
-    group by coalesce(n.programme, o.programme)
+        programme
+        , array_agg(rule) as rules
+    from told_rules
+    where n_cycles = 1 or n_texts > 1
+    group by programme
 ),
 
 {{ decision_ctes() }}
@@ -100,7 +109,7 @@ select
     , case
         when d.previous_cycle is null then 'first'
         when d.status = d.previous_status and d.is_selected = d.previous_is_selected then 'none'
-        when d.adjudication_id is distinct from d.previous_adjudication_id then 'adjudication'
+        when coalesce(d.adjudication_id, 0) <> coalesce(d.previous_adjudication_id, 0) then 'adjudication'
         when d.cycles_outside > 1 and d.crossing = 'out' then 'time'
         when coalesce((d.rules || d.previous_rules) && c.rules, false) then 'policy'
         when d.facts_hash <> d.previous_facts_hash then 'data'

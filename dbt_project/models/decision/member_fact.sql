@@ -91,13 +91,21 @@ compared as (
     left join enrolments as s on e.social_id = s.social_id and e.for_month = s.for_month
 ),
 
+helped_months as (
+    select distinct
+        household_id
+        , for_month
+        , month_on
+    from earlier
+),
+
 -- A child of a household that was helped in the month, born before it and first listed later, in its first year of life.
 births as (
     select
         m.*
         , h.for_month
     from members as m
-    inner join (select distinct household_id, for_month, month_on from earlier) as h on m.household_id = h.household_id
+    inner join helped_months as h on m.household_id = h.household_id
     left join earlier as e on m.social_id = e.social_id and h.for_month = e.for_month
     where
         e.social_id is null

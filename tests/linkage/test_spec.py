@@ -1,0 +1,95 @@
+"""What a spec may say, and what it is told when it says something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkage.model import LinkageError
+from linkage.spec import MEANINGS, Spec, meaning_of
+
+
+def test_a_flat_spec_means_the_same_for_both_files() -> None:
+    spec = Spec.parse({"key": "rec_id", "given_name": "first", "date_of_birth": "dob"})
+    assert spec.left == spec.right
+    assert spec.left.columns == {"key": ("rec_id",), "given_name": ("first",), "birth_date": ("dob",)}
+    assert spec.unique == "auto"
+
+
+def test_a_side_overrides_what_is_shared() -> None:
+    spec = Spec.parse({"key": "id", "surname": "nom", "left": {"surname": "last"}, "right": {"key": "no"}})
+    assert spec.left.columns["family_name"] == ("last",)
+    assert spec.right.columns == {"key": ("no",), "family_name": ("nom",)}
+    assert spec.left.own == {"family_name"}
+
+
+@pytest.mark.parametrize("word", ["columns", "fields", "mapping", "shared"])
+def test_a_mapping_may_stand_under_a_heading(word: str) -> None:
+    spec = Spec.parse({word: {"id": "k", "dob": "d"}, "left": {word: {"sex": "s"}}})
+    assert spec.left.columns == {"key": ("k",), "birth_date": ("d",), "sex": ("s",)}
+
+
+def test_columns_may_be_several_nested_or_the_other_way_round() -> None:
+    spec = Spec.parse(
+        {
+            "key": "k",
+            "locality": ["suburb", "address_2"],
+            "address": {"street": "st", "house_number": "no"},
+            "attributes": {"occupation": "job", "shoe size": "shoes"},
+            "column_of_births": "birth_date",
+        }
+    )
+    assert spec.left.columns == {
+        "key": ("k",), "locality": ("suburb", "address_2"), "street": ("st",), "house_number": ("no",),
+        "attribute": ("job", "shoes"), "birth_date": ("column_of_births",),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("right", "right"), ("left", "left"), (True, "both"), (["left", "right"], "both"), (False, "none")],
+)
+def test_unique_is_said_in_several_ways(said: object, meant: str) -> None:
+    assert Spec.parse({"key": "k", "unique": said}).unique == meant
+
+
+def test_a_side_may_say_that_it_is_unique() -> None:
+    assert Spec.parse({"key": "k", "right": {"unique": True, "sex": "s"}}).unique == "right"
+
+
+def test_every_word_that_is_not_understood_is_named_with_what_is_known() -> None:
+    with pytest.raises(LinkageError) as caught:
+        Spec.parse({"key": "k", "giben_name": "g", "zodiac": "z"})
+    message = str(caught.value)
+    assert "`giben_name` (do you mean `given_name`?)" in message
+    assert "`zodiac`" in message
+    assert all(meaning in message for meaning in MEANINGS)
+
+
+def test_a_spec_without_a_key_is_refused() -> None:
+    with pytest.raises(LinkageError, match="names no key"):
+        Spec.parse({"given_name": "g"})
+
+
+@pytest.mark.parametrize("content", [None, [], "text", {}])
+def test_what_is_no_mapping_is_refused(content: object) -> None:
+    with pytest.raises(LinkageError, match="not a mapping"):
+        Spec.parse(content)
+
+
+def test_a_file_that_is_not_there_or_not_yaml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LinkageError, match="There is no spec"):
+        Spec.read(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(LinkageError, match=r"bad\.yaml cannot be read as YAML"):
+        Spec.read(tmp_path / "bad.yaml")
+
+
+@given(st.sampled_from([(m, w) for m, words in MEANINGS.items() for w in (m, *words)]), st.booleans())
+def test_a_word_has_one_meaning_however_it_is_written(pair: tuple[str, str], upper: bool) -> None:
+    meaning, word = pair
+    written = word.replace("_", " ").upper() if upper else word.replace("_", "-")
+    assert meaning_of(written) == meaning
