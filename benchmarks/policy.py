@@ -38,6 +38,12 @@ SAME = {
     " where (b.score, b.score_rank, b.decile) is distinct from (g.score, g.score_rank, g.decile)",
     "statuses": "select count(*) from by_hand.decision as b full join decision.household_decision as g"
     " using (household_id) where g.programme = 'amen_social' and b.status is distinct from g.status",
+    "contradictions": "select count(*) from by_hand.contradiction as b full join decision.contradiction as g"
+    " on b.household_id = g.household_id and b.contradiction = g.contradiction and b.social_id is not distinct from"
+    " g.social_id where b.household_id is null or g.household_id is null",
+    "rights": "select count(*) from by_hand.rights as b full join decision.household_right as g"
+    " on b.household_id = g.household_id and b.right_code = g.right_code and b.social_id is not distinct from"
+    " g.social_id where b.household_id is null or g.household_id is null",
     "amounts": "select count(*) from by_hand.entitlement as b full join (select * from decision.entitlement"
     " where programme = 'amen_social') as g using (household_id) where b.amount is distinct from g.regular_amount",
 }
@@ -145,9 +151,8 @@ def _empty_landing(warehouse: Warehouse) -> None:
     for entity, content in canonical["entities"].items():
         columns = {**(canonical["identity"] if content.get("identity") else {}), **content["columns"]}
         typed = ", ".join(f"{name} {column['type']}" for name, column in columns.items())
-        warehouse.execute(
-            f"create table if not exists landing.canonical_{entity} (source text, source_key text, {typed})"
-        )
+        warehouse.execute(f"drop table if exists landing.canonical_{entity} cascade")
+        warehouse.execute(f"create table landing.canonical_{entity} (source text, source_key text, {typed})")
 
 
 def _by_hand(warehouse: Warehouse) -> dict[str, dict[str, float]]:

@@ -187,3 +187,49 @@ left join (
     where m.is_head or m.age_years >= 18
     order by m.household_id, not m.is_head, m.birth_date, m.social_id
 ) as p on c.household_id = p.household_id;
+
+-- name: entitlement
+create table by_hand.rights as
+select d.household_id, r.right_code, null::text as social_id
+from by_hand.decision as d
+cross join lateral (
+    values
+    ('free_care_amg1', d.status = 'poor')
+    , ('reduced_tariff_amg2', d.status = 'limited_income')
+    , ('employment_priority', d.status in ('poor', 'limited_income'))
+    , ('social_housing_priority', d.status in ('poor', 'limited_income'))
+) as r (right_code, is_given)
+where r.is_given
+union all
+select d.household_id, 'assistive_device' as right_code, m.social_id
+from by_hand.decision as d
+inner join registry.member_evidence as m on d.household_id = m.household_id
+where d.status in ('poor', 'limited_income') and m.has_disability_card;
+
+-- name: decision
+create table by_hand.contradiction as
+select household_id, null::text as social_id, 'second_home' as contradiction, declares_second_home::text as declared, n_second_homes::text as registered
+from registry.household inner join registry.household_evidence using (household_id) where n_second_homes > 0 and not declares_second_home
+union all
+select household_id, null, 'car', has_car::text, n_cars::text
+from registry.household inner join registry.household_evidence using (household_id) where n_cars > 0 and not has_car
+union all
+select household_id, null, 'income', declared_income_amount::text, monthly_net_income_amount::text
+from registry.household inner join registry.household_evidence using (household_id)
+where monthly_net_income_amount > 0 and declared_income_amount < monthly_net_income_amount / 2
+union all
+select household_id, social_id, 'not_working', employment_status, monthly_wage_amount::text
+from registry.member_evidence where monthly_wage_amount > 0 and employment_status in ('unemployed', 'homemaker', 'inactive')
+union all
+select household_id, social_id, 'disability', declared_disability, has_disability_card::text
+from registry.member_evidence where declared_disability = 'severe' and not has_disability_card
+union all
+select household_id, social_id, 'enrolment', declares_enrolled::text, is_pupil::text
+from registry.member_evidence where declares_enrolled and age_years >= 6 and not is_pupil and not is_student;
+
+-- name: entitlement
+create table by_hand.member_fact as
+select m.*
+from registry.member_evidence as m
+inner join by_hand.decision as d on m.household_id = d.household_id
+where d.status in ('poor', 'limited_income');

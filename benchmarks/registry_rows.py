@@ -37,6 +37,13 @@ _WORDS = {
     "head_education_level": ["none", "primary", "secondary", "higher"],
     "link_band": ["spine", "link"],
 }  # fmt: skip
+# Shares of what few have: rules that look for it find few, as in a real registry.
+_RARE = {
+    "n_second_homes": 0.02, "declares_second_home": 0.01, "n_cars": 0.05, "has_car": 0.1, "declares_enrolled": 0.02,
+    "has_disability_card": 0.05, "has_severe_disability_card": 0.02, "has_severe_disability": 0.03,
+}  # fmt: skip
+# A declared income is seldom far below the registered one.
+_AMOUNTS = {"monthly_net_income_amount": 900, "declared_income_amount": 9000, "largest_sale_amount": 17000}
 _INTEGERS = {"age_years": 90, "head_age_years": 70, "n_rooms": 6, "n_members": 8}
 
 
@@ -97,10 +104,12 @@ def _value(name: str, kind: str) -> str:
         words = ", ".join(f"'{word}'" for word in _WORDS.get(name, ["a", "b", "c"]))
         return f"(array[{words}])[1 + floor(random() * {len(_WORDS.get(name, 'abc'))})::integer]"
     if kind == "boolean":
-        return "(random() < 0.4)"
+        return f"(random() < {_RARE.get(name, 0.4)})"
     if kind == "date":
         return "(date '1950-01-01' + floor(random() * 25000)::integer)"
     if kind == "integer":
         least = 1 if name in ("n_members", "n_rooms") else 0
+        if name in _RARE:
+            return f"(random() < {_RARE[name]})::integer"
         return f"({least} + floor(random() * {_INTEGERS.get(name, 3)})::integer)"
-    return "round((random() * 300)::numeric, 3)"
+    return f"round((random() * {_AMOUNTS.get(name, 300)})::numeric, 3)"

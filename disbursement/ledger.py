@@ -279,9 +279,10 @@ _HOLDS = (
     """,
 )
 
-# Money is committed for its months when the cycle is instructed, whether it is paid now or held: what is held is paid by
-# its own entitlement later, and must not come back as arrears. An entitlement that was instructed is never corrected
-# here. A claim is not entered once a later cycle has looked at the same months, for that cycle has entered it.
+# Money is committed for its months when the cycle is instructed, whether it is paid now or held: what is
+# held is paid by its own entitlement later, and must not come back as arrears. An entitlement that was
+# instructed is never corrected here. A claim is not entered once a later cycle has looked at the same
+# months, for that cycle has entered it.
 _COMMITMENTS = """
     insert into finance.commitment (
         entitlement_id, cycle, programme, household_id, for_household_id, for_month, kind, benefit, social_id, amount,

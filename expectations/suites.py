@@ -760,7 +760,8 @@ def _entitlement(scope: Scope) -> Suite:
             unique(("entitlement_id",), "One instruction an entitlement, for ever."),
             rule(
                 "Every entitlement of the month has an eligible decision of the same policy",
-                "select 1 from {batch} where regular_amount > 0 and not exists (select 1 from decision.household_decision as d"
+                "select 1 from {batch} where regular_amount > 0 and not exists"
+                " (select 1 from decision.household_decision as d"
                 f" where d.cycle = {cycle} and d.programme = subselect.programme"
                 " and d.household_id = subselect.household_id and d.is_eligible"
                 " and d.policy_version = subselect.policy_version)",

@@ -87,7 +87,8 @@
     {{ return([
         'relationship', 'is_head', 'is_spouse', 'birth_date', 'sex', 'age_years', 'marital_status', 'is_literate', 'education_level',
         'declares_enrolled', 'employment_status', 'has_chronic_disease', 'declared_disability', 'is_pregnant', 'is_pupil', 'is_student',
-        'has_disability_card', 'has_severe_disability_card', 'has_health_card', 'n_legacy_benefits',
+        'has_disability_card', 'has_severe_disability_card', 'has_health_card', 'n_legacy_benefits', 'is_mother_of_young', 'attendance_percent',
+        'n_clinic_visits', 'requests_prosthesis',
     ]) }}
 {%- endmacro %}
 

@@ -22,6 +22,8 @@
 {% set own = rules | selectattr('per', 'equalto', per) | list %}
 {% if own %}
 {% do unions.append('contradicting_' ~ per) %}
+{% set conditions = [] %}
+{% for rule in own %}{% do conditions.append(policy_condition(rule.condition)) %}{% endfor %}
 contradicting_{{ per }} as (
     select
         f.household_id
@@ -38,7 +40,8 @@ contradicting_{{ per }} as (
         ({{ policy_condition(rule.condition) }}, '{{ rule.contradiction }}', ({{ rule.declared }})::text, ({{ rule.registered }})::text, '{{ rule.taken }}', '{{ rule.reason }}'){{ ',' if not loop.last }}
         {% endfor %}
     ) as c (holds, contradiction, declared_value, registered_value, taken, reason)
-    where c.holds
+    -- Nearly nobody contradicts: the scan leaves them out before a row is made of each rule.
+    where c.holds and ({{ conditions | join(' or ') }})
 ),
 
 {% endif %}

@@ -21,10 +21,11 @@ def plain_name(column: str) -> str:
 
 @cache
 def _contract_columns() -> dict[str, dict[str, str]]:
-    content = yaml.safe_load((_MODELS_FOLDER / "registry" / "_registry.yml").read_text(encoding="utf-8"))
+    files = (_MODELS_FOLDER / "registry" / "_registry.yml", _MODELS_FOLDER / "decision" / "_decision.yml")
     return {
         model["name"]: {column["name"]: column["data_type"] for column in model.get("columns", [])}
-        for model in content["models"]
+        for file in files
+        for model in yaml.safe_load(file.read_text(encoding="utf-8"))["models"]
     }
 
 
@@ -51,3 +52,9 @@ def member_types() -> dict[str, str]:
 def member_columns() -> set[str]:
     """Columns that a benefit of a member may read."""
     return set(member_types())
+
+
+def benefit_member_columns() -> set[str]:
+    """Columns that a benefit of a member, or a rank among members, may read: the facts that are kept by month."""
+    own = {"cycle", "for_month", "household_id", "social_id", "late_fact", "is_living"}
+    return set(_contract_columns()["member_fact"]) - own

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +29,8 @@ create table decision.member_fact (
     marital_status text, is_literate boolean, education_level text, declares_enrolled boolean,
     employment_status text, has_chronic_disease boolean, declared_disability text, is_pregnant boolean,
     is_pupil boolean, is_student boolean, has_disability_card boolean, has_severe_disability_card boolean,
-    has_health_card boolean, n_legacy_benefits integer
+    has_health_card boolean, n_legacy_benefits integer, is_mother_of_young boolean, attendance_percent numeric,
+    n_clinic_visits integer, requests_prosthesis boolean
 );
 create table registry.household_set_aside (source text, source_key text, reason text, later_household_id text);
 create table decision.entitlement_component (
@@ -201,8 +202,6 @@ class History:
 
 
 def _day_before(month: str) -> str:
-    from datetime import date, timedelta
-
     return (date.fromisoformat(f"{month}-01") - timedelta(days=1)).isoformat()
 
 
@@ -214,10 +213,10 @@ def tables(warehouse: Warehouse) -> Warehouse:
 
 
 @pytest.fixture
-def empty(tables: Warehouse) -> Iterator[Warehouse]:
+def empty(tables: Warehouse) -> Warehouse:
     with tables.engine.begin() as connection:
         connection.exec_driver_sql(EMPTY)
-    yield tables
+    return tables
 
 
 RISE = [("2025-01", "2025-01-30", 260), ("2026-01", "2026-04-21", 280)]

@@ -183,4 +183,8 @@ select
     , has_severe_disability_card
     , has_health_card
     , n_legacy_benefits
+    , is_mother_of_young
+    , attendance_percent
+    , n_clinic_visits
+    , requests_prosthesis
 from facts

@@ -14,6 +14,8 @@ from sijill.commands.policy.app import app, out
 if TYPE_CHECKING:
     from sijill.policy import Policy
 
+_MOST_LABELS = 12
+
 
 @app.command()
 def check(
@@ -60,11 +62,31 @@ def check(
     out.print(table)
     for policy in checked:
         _print_illustrative(policy, every=illustrative)
+        _print_missing_labels(policy)
     for fault in failed:
         out.print()
         out.print(str(fault), markup=False, highlight=False, soft_wrap=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _print_missing_labels(policy: Policy) -> None:
+    """What letters would show as a bare code: a warning, for a card can be tried without words."""
+    from sijill.policy.labels import FILE, load_labels, missing_labels
+
+    lacking = missing_labels(policy, load_labels(policy.folder))
+    if lacking and policy.settings.programmes:
+        out.print()
+        shown = ", ".join(lacking[:_MOST_LABELS])
+        more = f" and {len(lacking) - _MOST_LABELS} more" if len(lacking) > _MOST_LABELS else ""
+        out.print(
+            f"{_name(policy.folder)}: {FILE} lacks {len(lacking)} text(s); explanations show their codes in brackets: "
+            f"{shown}{more}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _name(pack: Path) -> str:

@@ -267,7 +267,7 @@ def _truth(survey: Survey, spec: CalibrationSpec) -> Truth:
             outcome, at_line = raw, np.full(n, (highest + (above.min() if len(above) else highest)) / 2)
     else:
         poor = raw > 0
-        outcome = welfare = 1.0 - poor
+        outcome = welfare = np.asarray(1.0 - poor, dtype=np.float64)
         at_line = np.full(n, 0.5)
     design = Design.of(
         n,

@@ -111,7 +111,9 @@ class Survey:
             values: Any = found[f"c{i}"]
             if isinstance(values, np.ma.MaskedArray):
                 is_number = values.dtype.kind in "biuf"
-                values = values.astype(float).filled(np.nan) if is_number else values.filled(None)
+                values = (
+                    np.ma.filled(values.astype(float), np.nan) if is_number else np.ma.filled(values, None)
+                )
             arrays.append(values)
         return arrays
 

@@ -1,7 +1,8 @@
 """`benefits.csv`: what is paid, per household or per member, under which condition.
 
 `frequency` is `monthly`, `occasion` (paid in the cycles that `calendar.csv` gives for the occasion) or `request`
-(granted by an entry of `decision.aid_grant`, within `at_least` and `at_most`, at most `times_a_year` in a calendar year).
+(granted by an entry of `decision.aid_grant`, within `at_least` and `at_most`, at most `times_a_year` in a calendar
+year).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sijill.policy.checking import Checks
-from sijill.policy.columns import household_columns, member_columns
+from sijill.policy.columns import benefit_member_columns, household_columns
 from sijill.policy.kinds.base import Kind
 from sijill.policy.rows import Row, as_variables
 
@@ -36,7 +37,7 @@ def _check(checks: Checks, row: Row) -> None:
     checks.one_of(row, "frequency", FREQUENCIES)
     check_statuses(checks, row)
     if row.values["condition"]:
-        columns = household_columns() if row.values["per"] == "household" else member_columns()
+        columns = household_columns() if row.values["per"] == "household" else benefit_member_columns()
         ranks = {
             other.values["rank"]
             for other in checks.tables["ranks"]

@@ -1,6 +1,7 @@
 """`selection.csv`: who, among the eligible, gets the transfer, and what the line between in and out allows for.
 
-Rules: `quantile` (the poorest `take` of `groups` equal parts of the surveyed households, or of their people), `score` (`score operator threshold`), `all`.
+Rules: `quantile` (the poorest `take` of `groups` equal parts of the surveyed households, or of their people), `score`
+(`score operator threshold`), `all`.
 `margin` is how near the line a household is marked, in shares of the ranked population for a quantile and in points of
 the score otherwise. A household that crossed the line outwards keeps its place for `grace_cycles` cycles.
 """
@@ -36,6 +37,13 @@ def _check(checks: Checks, row: Row) -> None:
     programme = checks.programmes.get(row.values["programme"])
     if programme is not None and programme.scorecard is None and row.values["rule"] != "all":
         checks.problem(row, f"the rule {row.values['rule']} needs a scorecard, and the programme has none")
+    card = checks.settings.scorecards.get(programme.scorecard or "") if programme is not None else None
+    if row.values["population"] == "surveyed_people" and card is not None and not (card.people or card.weight):
+        checks.problem(
+            row,
+            "the population is surveyed_people, and the scorecard does not say how many people a household has: "
+            "name the indicator under `people` in programme.yaml",
+        )
 
 
 def _check_all(checks: Checks) -> None:

@@ -1,0 +1,82 @@
+"""`sijill policy explain`: a decision in words, for one household or for all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sijill.commands.policy.app import app, out
+from sijill.errors import SijillError
+from sijill.progress import stage_line
+
+# Marks that keep a right-to-left paragraph whole on a terminal that prints left to right.
+_ISOLATE, _END = "\u2067", "\u2069"
+
+
+@app.command()
+def explain(
+    household: Annotated[
+        str | None, typer.Argument(help="household_id of decision.household_decision.", show_default=False)
+    ] = None,
+    lang: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="ar, fr or en; several with --all. Default: the country's first.", show_default=False
+        ),
+    ] = None,
+    programme: Annotated[str | None, typer.Option(help="One programme only.", show_default=False)] = None,
+    cycle: Annotated[
+        str | None, typer.Option(help="The month, YYYY-MM. Default: the last decided.", show_default=False)
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option(help="Default: the installation that ran last.", show_default=False)
+    ] = None,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="Fill decision.explanation for every household instead.")
+    ] = False,
+) -> None:
+    """Say why a household got its decision, what would change it, and where each fact came from.
+
+    With --all the same sentences go to the table decision.explanation, for letters and pages.
+
+    Examples:
+
+        sijill policy explain 'uuid:21e8acd1-52eb-4b4a-8e4e-13f895f1fc5b' --lang ar
+
+        sijill policy explain --all --lang ar --lang fr --cycle 2026-04
+    """
+    from sijill.cli import _known
+    from sijill.policy.explain import explain as explained
+    from sijill.policy.explain import write_table
+    from sijill.policy.wording import texts
+    from warehouse import Warehouse
+
+    installation = _known(country)
+    languages = lang or installation.country.languages[:1]
+    if everyone == (household is not None):
+        raise SijillError("Name a household, or give --all.", expected="one of the two")
+    if everyone:
+        with stage_line(out, "explain", "writing") as line, Warehouse.open(installation, line) as warehouse:
+            count = write_table(warehouse, installation, languages, cycle)
+            line(f"{count:,} sentences in decision.explanation ({', '.join(languages)})")
+        return
+    with Warehouse.open(installation) as warehouse:
+        for language in languages:
+            lines = explained(
+                warehouse, installation, str(household), language, programme=programme, cycle=cycle
+            )
+            heading = None
+            headings = texts(language)["headings"]
+            for said in lines:
+                if (said.programme, said.section) != heading:
+                    heading = (said.programme, said.section)
+                    _print(f"\n{headings[said.section]}", language, "bold")
+                _print(f"- {said.text}", language)
+
+
+def _print(text: str, language: str, style: str = "") -> None:
+    start = len(text) - len(text.lstrip("\n"))
+    body = text[start:]
+    shown = f"{_ISOLATE}{body}{_END}" if language == "ar" else body
+    out.print("\n" * start + shown, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,871 @@
+"""Why a household got its decision, what would change it, and where each fact came from, in sentences.
+
+What belongs here: turning a stored decision, and the facts and rules behind it, into sentences, for one
+household or for all at once, by SQL. What does not: deciding, and any sum of its own beyond what one changed
+fact would do to a score.
+
+The nearest facts are computed, not tried: one answer changes, its points are put in the place of the old ones,
+and the new score is held against the line. All else stays, other households' scores included; where a rule and
+the score read the same fact, only the one that is spoken of is changed. The sentences say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlglot
+from sqlglot import exp
+
+from sijill.errors import SijillError
+from sijill.policy.expressions import columns_of, parse
+from sijill.policy.labels import Labels, answers, load_labels
+from sijill.policy.loader import load_policy
+from sijill.policy.pack import Policy
+from sijill.policy.sql import Renderer
+from sijill.policy.wording import LANGUAGES, counted, day, number, quoted, sentence, texts
+
+if TYPE_CHECKING:
+    from sijill.country import Country
+    from sijill.installation import Installation
+    from warehouse import Warehouse
+
+SECTIONS = ("decision", "rule", "score", "change", "source")
+TABLE = "decision.explanation"
+# Facts that nobody changes to be helped: where one lives is not offered as a change.
+_FIXED_COLUMNS = {"region", "district", "stratum"}
+_NEAREST = 3
+
+# Canonical entity behind a column of household_evidence; any other column comes from the survey.
+_ENTITY_OF = {
+    "monthly_wage_amount": "income",
+    "monthly_pension_amount": "income",
+    "monthly_other_income_amount": "income",
+    "monthly_net_income_amount": "income",
+    "n_properties": "property",
+    "n_second_homes": "property",
+    "n_vehicles": "vehicle",
+    "n_cars": "vehicle",
+    "vehicles_value_amount": "vehicle",
+    "n_sales": "asset_sale",
+    "largest_sale_amount": "asset_sale",
+    "n_meters": "utility_bill",
+    "monthly_electricity_kwh": "utility_bill",
+    "monthly_electricity_kwh_per_member": "utility_bill",
+    "n_legacy_benefits": "benefit",
+    "legacy_benefit_amount": "benefit",
+    "n_pupils": "enrolment",
+    "n_students": "enrolment",
+    "n_school_age_not_enrolled": "enrolment",
+    "n_disability_cards": "card",
+    "n_severe_disability_cards": "card",
+    "has_severe_disability": "card",
+    "n_health_cards": "card",
+    "health_scheme": "card",
+    "n_accounts": "account",
+    "n_deceased_members": "person",
+    "head_age_years": "person",
+    "head_sex": "person",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One sentence of an explanation.
+
+    Attributes:
+        programme: code.
+        section: one of `SECTIONS`.
+        text: the sentence.
+    """
+
+    programme: str
+    section: str
+    text: str
+
+
+def explain(
+    warehouse: Warehouse,
+    installation: Installation,
+    household_id: str,
+    language: str,
+    *,
+    programme: str | None = None,
+    cycle: str | None = None,
+) -> list[Line]:
+    """The explanation of one household's decisions, in order.
+
+    Raises:
+        SijillError: no such household, programme, language or cycle.
+    """
+    query, values = _prepared(warehouse, installation, language, cycle, programme, one_household=True)
+    rows = warehouse.rows(query, values | {"household": household_id})
+    if not rows:
+        raise SijillError(
+            f"No decision on the household '{household_id}' in {values['cycle']}.",
+            expected="a household_id of decision.household_decision, decided in that cycle",
+            action="correct the household, --programme or --cycle",
+        )
+    return [Line(row["programme"], row["section"], row["text"]) for row in rows]
+
+
+def write_table(
+    warehouse: Warehouse, installation: Installation, languages: Sequence[str], cycle: str | None = None
+) -> int:
+    """Fill `decision.explanation` for every household of a cycle, in some languages; how many sentences.
+
+    The cycle's earlier sentences in those languages are replaced, in one transaction.
+    """
+    warehouse.execute(f"""
+        create table if not exists {TABLE} (
+            household_id text not null, programme text not null, cycle text not null, language text not null
+            , line_position integer not null, section text not null, text text not null, policy_version text not null
+            , primary key (cycle, language, programme, household_id, line_position)
+        )
+    """)
+    warehouse.execute(
+        f"comment on table {TABLE} is "
+        "'One row per household, programme, cycle, language and sentence: the decision in words'"
+    )
+    total = 0
+    for language in languages:
+        query, values = _prepared(warehouse, installation, language, cycle, None, one_household=False)
+        version = load_policy(installation.country.policy_folder).version
+        warehouse.execute(
+            f"""
+            with gone as (delete from {TABLE} where cycle = :cycle and language = :language)
+            select 1
+            """,
+            values | {"language": language},
+        )
+        warehouse.execute(
+            f"""
+            insert into {TABLE}
+            select household_id, programme, :cycle, :language
+                , row_number() over (partition by household_id, programme order by section_position, line_position)
+                , section, text, :version
+            from ({query}) as lines
+            """,
+            values | {"language": language, "version": version},
+        )
+        total += int(
+            warehouse.scalar(
+                f"select count(*) from {TABLE} where cycle = :cycle and language = :language",
+                {"cycle": values["cycle"], "language": language},
+            )
+            or 0
+        )
+    return total
+
+
+def _prepared(
+    warehouse: Warehouse,
+    installation: Installation,
+    language: str,
+    cycle: str | None,
+    programme: str | None,
+    *,
+    one_household: bool,
+) -> tuple[str, dict[str, Any]]:
+    if language not in LANGUAGES:
+        raise SijillError(
+            f"There is no language '{language}' here.", expected=", ".join(LANGUAGES), action="correct --lang"
+        )
+    from sijill.policy.compare import registry_cycle
+
+    last = registry_cycle(warehouse)
+    month = cycle or last
+    country = installation.country
+    policy = load_policy(country.policy_folder)
+    codes = [p.code for p in policy.settings.programmes]
+    if programme is not None and programme not in codes:
+        raise SijillError(f"There is no programme '{programme}'.", expected=f"one of {', '.join(codes)}")
+    query = explanation_query(
+        policy,
+        load_labels(policy.folder),
+        country,
+        month,
+        language,
+        programmes=[programme] if programme else codes,
+        one_household=one_household,
+        facts_known=month == last,
+        received=_received(warehouse, country, month),
+    )
+    # A colon of a policy's own text is no parameter.
+    bound = query.replace(":", r"\:").replace(r"\:household_given", ":household")
+    return bound.replace(r"\:\:", "::"), {"cycle": month}
+
+
+def _received(warehouse: Warehouse, country: Country, cycle: str) -> dict[str, str]:
+    """Day on which each register was last received for a cycle, by canonical entity."""
+    from intake import load_contracts
+
+    rows = warehouse.rows(
+        "select c.table_name, max(d.received_at at time zone 'UTC')::date as received_on "
+        "from audit.cycle_delivery as c inner join audit.delivery as d on c.delivery_id = d.delivery_id "
+        "where c.cycle = :cycle group by c.table_name",
+        {"cycle": cycle},
+    )
+    by_table = {row["table_name"]: row["received_on"] for row in rows}
+    found: dict[str, str] = {}
+    for contract in load_contracts(country):
+        for table in contract.tables:
+            on = by_table.get(table.name)
+            if on is not None and table.entity is not None:
+                found[table.entity] = max(found.get(table.entity, ""), on.isoformat())
+    return found
+
+
+# The query
+
+
+@dataclass(frozen=True)
+class _Words:
+    policy: Policy
+    labels: Labels
+    language: str
+    currency: str
+    decimals: int
+
+    def label(self, kind: str, code: str) -> str:
+        return quoted(self.labels.text(kind, code, self.language))
+
+    def word(self, name: str) -> str:
+        text: str = texts(self.language)["words"][name]
+        return text
+
+    def amount(self, value: str, unit: str, form: str = "units") -> str:
+        decimals = self.decimals if unit == "currency" else 2
+        return counted(value, unit, self.language, self.currency, decimals, form)
+
+    def points(self, value: str, form: str = "units") -> str:
+        return counted(value, "point", self.language, self.currency, 4, form)
+
+    def status(self, code: str) -> str:
+        return self.labels.text("status", code, self.language)
+
+    def say(self, name: str, **slots: str) -> str:
+        return sentence(self.language, name, **slots)
+
+
+def explanation_query(
+    policy: Policy,
+    labels: Labels,
+    country: Country,
+    cycle: str,
+    language: str,
+    *,
+    programmes: Sequence[str],
+    one_household: bool,
+    facts_known: bool = True,
+    received: Mapping[str, str] | None = None,
+    tables: Mapping[str, str] | None = None,
+) -> str:
+    """SQL that gives household_id, programme, section, section_position, line_position and text.
+
+    Args:
+        cycle: whose decisions are explained, YYYY-MM.
+        programmes: codes to explain.
+        one_household: whether to keep the household of the parameter `:household_given`.
+        facts_known: whether the registry still holds the facts of that cycle; without them, answers are left out.
+        received: day of each register's last delivery, by canonical entity.
+        tables: relation by model, where not the cycle's own.
+    """
+    words = _Words(policy, labels, language, country.currency, country.currency_decimals)
+    variables = {
+        "cycle": cycle,
+        "currency": country.currency,
+        "currency_decimals": country.currency_decimals,
+        "policy": policy.as_vars(),
+    }
+    renderer = Renderer(variables, dict(tables or {}))
+    at = {"household_decision": "decision.household_decision", "household_score": "scoring.household_score"}
+    at |= {"decision_rule": "decision.decision_rule", "scorecard_item": "scoring.scorecard_item"} | dict(
+        tables or {}
+    )
+    where = f"cycle = '{cycle}'" + (" and household_id = :household_given" if one_household else "")
+    ctes = [
+        f"decided as (select * from {at['household_decision']} where {where})",
+        f"scored as (select * from {at['household_score']} where {where})",
+        "facts as (select * from registry.household inner join registry.household_evidence using (household_id)"
+        + (" where household_id = :household_given" if one_household else "")
+        + ")",
+    ]
+    if facts_known:
+        members = renderer.macro("member_indicators")
+        if members:
+            listed = ", ".join(
+                f"{renderer.macro('policy_condition', i['expression'])} as member__{i['indicator']}"
+                for i in members
+            )
+            ctes.append(
+                f"member_facts as (select household_id, {listed} from registry.member_evidence group by household_id)"
+            )
+    unions: list[str] = []
+    for programme in renderer.macro("programmes"):
+        if programme["code"] not in programmes:
+            continue
+        unions += _decision_lines(words, programme["code"], at)
+        if facts_known:
+            unions += _rule_lines(words, renderer, programme)
+        if programme.get("scorecard"):
+            more, lines = _score_lines(words, renderer, programme, at, cycle, facts_known, received or {})
+            ctes += more
+            unions += lines
+    body = "\nunion all\n".join(unions)
+    return (
+        "with "
+        + "\n, ".join(ctes)
+        + f"\nselect household_id, programme, section, section_position, line_position, text"
+        f"\nfrom (\n{body}\n) as said\nwhere text is not null\n"
+        "order by household_id, programme, section_position, line_position"
+    )
+
+
+def _line(section: str, position: str, text: str, source: str, programme: str) -> str:
+    return _lines(section, [(position, text)], source, programme)
+
+
+def _lines(section: str, said: Sequence[tuple[str, str]], source: str, programme: str) -> str:
+    """One pass over `source`, which may end in a condition, that says several sentences of each of its rows."""
+    listed = "\n, ".join(f"(({position})::numeric, {text})" for position, text in said)
+    table, where, condition = source.partition(" where ")
+    return (
+        f"select d.household_id, '{programme}'::text as programme, '{section}'::text as section"
+        f", {SECTIONS.index(section)} as section_position, v.line_position, v.text\n{table}"
+        f" cross join lateral (values {listed}) as v (line_position, text){where}{condition}"
+    )
+
+
+def _decision_lines(words: _Words, code: str, at: Mapping[str, str]) -> list[str]:
+    statuses = [
+        s
+        for p in words.policy.settings.programmes
+        if p.code == code
+        for s in p.statuses.model_dump().values()
+    ]
+    named = "case d.status " + " ".join(f"when {quoted(s)} then {quoted(words.status(s))}" for s in statuses)
+    named += " else '[' || d.status || ']' end"
+    reasons = "case r.reason " + " ".join(
+        f"when {quoted(code_)} then {quoted(of.get(words.language) or f'[{code_}]')}"
+        for code_, of in words.policy.reasons.items()
+    )
+    reasons += " else '[' || r.reason || ']' end" if words.policy.reasons else ""
+    mine = f"from decided as d where d.programme = '{code}'"
+    place = words.say("waiting", rank=number("d.waiting_rank", words.language, 0))
+    with_reasons = (
+        "from decided as d cross join lateral unnest(d.reasons, d.rules) with ordinality as r (reason, rule, place) "
+        f"left join {at['decision_rule']} as k on k.cycle = d.cycle and k.programme = d.programme and k.rule = r.rule "
+        f"where d.programme = '{code}'"
+    )
+    return [
+        _line("decision", "0", words.say("status", status=named), mine, code),
+        _line("decision", "r.place * 10", words.say("reason", reason=reasons), with_reasons, code),
+        _line(
+            "decision",
+            "r.place * 10 + 1",
+            f"case when k.source is not null then {words.say('law', source='k.source')} end",
+            with_reasons,
+            code,
+        ),
+        _line(
+            "decision",
+            "r.place * 10 + 2",
+            f"case when k.standing = 'illustrative' then {words.say('assumed')} end",
+            with_reasons,
+            code,
+        ),
+        _line(
+            "decision",
+            "1000",
+            f"case when d.waiting_rank is not null then {place} end",
+            mine,
+            code,
+        ),
+    ]
+
+
+def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any]) -> list[str]:
+    """Each criterion that applies, met or not, and what would meet the one that is not."""
+    code = programme["code"]
+    met_or_not: list[tuple[str, str]] = []
+    would_meet: list[tuple[str, str]] = []
+    criteria = renderer.macro("policy_rows", "criteria", code)
+    joined = f"from decided as d inner join facts as f on d.household_id = f.household_id where d.programme = '{code}'"
+    statuses = programme["statuses"]
+    selection = next(iter(renderer.macro("policy_rows", "selection", code)), None)
+    on_the_line = selection is not None and selection["rule"] == "score" and "=" in selection["operator"]
+    inside = f"coalesce(d.margin, 1) {'>=' if on_the_line else '>'} 0"
+    for place, row in enumerate(criteria, 1):
+        name = row["code"]
+        label = words.label("fact", name)
+        unit = words.labels.units.get(("fact", name)) or row.get("unit", "")
+        unit = unit if unit in ("currency", "share", "person", "year", "month", "km", "kwh", "point") else ""
+        limit = renderer.macro("exact_product", row["threshold"])
+        threshold = f"(({limit['numerator']})::numeric / ({limit['denominator']}))"
+        applies = renderer.macro("policy_condition", row.get("applies_when") or "")
+        met = (
+            f"coalesce({renderer.macro('compare_exactly', row['fact'], row['operator'], row['threshold'])}"
+            f", {'true' if row['on_missing'] == 'pass' else 'false'})"
+        )
+        side = {"<": "most", "<=": "most", ">": "least", ">=": "least"}.get(row["operator"], "plain")
+        # A yes or no written as 1 or 0 reads badly as a number.
+        if side != "plain" and not _is_number(row["fact"]):
+            side = "plain"
+        verdict = f"case when {met} then {quoted(words.word('met'))} else {quoted(words.word('unmet'))} end"
+        slots = {"label": label, "met": verdict}
+        if side != "plain":
+            value = words.amount(f"({row['fact']})::numeric", unit)
+            slots["value"] = f"coalesce({value}, {quoted(words.word('unknown'))})"
+            slots["threshold"] = words.amount(threshold, unit)
+        said = words.say(f"criterion_{side}", **slots)
+        met_or_not.append((str(place), f"case when {applies} is true then {said} end"))
+        after = (
+            f"case when {inside} then {quoted(words.status(statuses['selected']))} "
+            f"else {quoted(words.status(statuses['passed']))} end"
+        )
+        then = (
+            f"case when cardinality(d.reasons) = 1 then {words.say('then', status=after)} "
+            f"else {words.say('then_others')} end"
+        )
+        slots = {"label": label, "then": then}
+        if side != "plain":
+            slots["threshold"] = words.amount(threshold, unit, "genitive")
+        said = words.say(f"change_{side}", **slots)
+        failing = f"{applies} is true and not {met} and 'criterion:{name}' = any(d.rules)"
+        would_meet.append((str(place), f"case when {failing} then {said} end"))
+    if not criteria:
+        return []
+    return [_lines("rule", met_or_not, joined, code), _lines("change", would_meet, joined, code)]
+
+
+def _is_number(fact: str) -> bool:
+    """Whether a fact is a quantity, and not a `case` that gives 1 or 0."""
+    tree = parse(fact)
+    return not isinstance(tree, exp.Case) and tree.find(exp.Case) is None
+
+
+def _score_lines(
+    words: _Words,
+    renderer: Renderer,
+    programme: Mapping[str, Any],
+    at: Mapping[str, str],
+    cycle: str,
+    facts_known: bool,
+    received: Mapping[str, str],
+) -> tuple[list[str], list[str]]:
+    code, card_name = programme["code"], programme["scorecard"]
+    card = words.policy.settings.scorecards[card_name]
+    sign = 1 if card.direction == "higher_is_poorer" else -1
+    columns = {c["indicator"]: c for c in renderer.macro("scorecard_columns", card_name)}
+    names = list(renderer.macro("scorecard_indicators", card_name))
+    rows = renderer.macro("scorecard_items", card_name)
+    joined = (
+        "from decided as d inner join scored as s on d.household_id = s.household_id "
+        f"and s.scorecard = '{card_name}' and d.programme = '{code}'"
+    )
+    line_sql, ctes = _line_ctes(renderer, programme, at, cycle, sign)
+    score = words.points("s.score")
+    lines = [
+        _line(
+            "score",
+            "0",
+            words.say("score", score=score, direction=quoted(words.word(card.direction))),
+            joined,
+            code,
+        ),
+        _line(
+            "score",
+            "1",
+            words.say(
+                "rank",
+                rank=number("s.score_rank", words.language, 0),
+                population=counted(
+                    "s.population", "household", words.language, words.currency, 0, "genitive"
+                ),
+            ),
+            joined,
+            code,
+        ),
+    ]
+    joined_line = f"{joined} cross join line_{code} as l"
+    if line_sql:
+        lines.append(
+            _line(
+                "score",
+                "2",
+                f"case when l.in_at is not null then {words.say('line', line=words.points('l.in_at'))} end",
+                joined_line,
+                code,
+            )
+        )
+        short = f"({sign}) * (l.in_at - s.score)"
+        lines.append(
+            _line(
+                "score",
+                "3",
+                f"case when {short} > 0 then {words.say('need', need=words.points(short))} "
+                f"when {short} < 0 then {words.say('excess', need=words.points(f'-({short})', 'genitive'))} end",
+                joined_line,
+                code,
+            )
+        )
+    if not facts_known:
+        return ctes, lines
+    ctes.append(
+        _answers_cte(renderer, columns, card_name, any(c["of"] == "members" for c in columns.values()))
+    )
+    answered = f"{joined} inner join answers_{card_name} as a on d.household_id = a.household_id"
+    nothing: list[str] = []
+    items: list[tuple[str, str]] = []
+    for place, name in enumerate(names, 1):
+        if name == "constant":
+            continue
+        label = words.label("indicator", name)
+        points = f"(s.item_points[{place}] / s.score_denominator)"
+        value = _value(words, name, columns[name])
+        text = words.say("item", label=label, value=value, points=words.points(points))
+        gained = number(points, words.language, 4)
+        maximum = _most(card.method, [r for r in rows if r["indicator"] == name])
+        if maximum is not None:
+            text = words.say(
+                "item_of", label=label, value=value, points=gained, most=words.points(maximum, "genitive")
+            )
+        # The largest contributions first.
+        items.append(
+            (
+                f"10 + 1 / (1 + abs({points})) + {place} * 0.000001",
+                f"case when {points} <> 0 then {text} end",
+            )
+        )
+        nothing.append(f"case when coalesce({points}, 0) = 0 then {label} end")
+    comma = quoted(words.word("comma"))
+    listed = f"nullif(concat_ws({comma}, {', '.join(nothing)}), '')" if nothing else "null"
+    items.append(("900", f"case when {listed} is not null then {words.say('nothing', labels=listed)} end"))
+    lines.append(_lines("score", items, answered, code))
+    if line_sql:
+        more, changes = _changes(words, renderer, programme, names, rows, columns, sign)
+        ctes += more
+        lines += changes
+    lines.append(_sources(words, columns, [n for n in names if n != "constant"], answered, code, received))
+    return ctes, lines
+
+
+def _most(method: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    if method == "additive":
+        return f"greatest(0, {', '.join(r['points'] for r in rows)})"
+    if method == "alkire_foster":
+        return f"({rows[0]['numerator']})::numeric / ({rows[0]['denominator']})"
+    return None
+
+
+def _line_ctes(
+    renderer: Renderer, programme: Mapping[str, Any], at: Mapping[str, str], cycle: str, sign: int
+) -> tuple[bool, list[str]]:
+    """CTE `line_<programme>`: the score at which one comes in, and at which one who is in stays.
+
+    For a share of the households these are scores that occur: the last whose rank lies inside, and the last whose rank
+    would still lie inside were one household before it gone.
+    """
+    code, card = programme["code"], programme["scorecard"]
+    selection = next(iter(renderer.macro("policy_rows", "selection", code)), None)
+    worst = "min" if sign > 0 else "max"
+    if selection is None:
+        return False, []
+    if selection["rule"] == "score":
+        limit = renderer.macro("exact_product", selection["threshold"])
+        value = f"(({limit['numerator']})::numeric / ({limit['denominator']}))"
+        strict = "true" if selection["operator"] in ("<", ">") else "false"
+        return True, [f"line_{code} as (select {value} as in_at, {value} as stays_at, {strict} as is_strict)"]
+    if selection["rule"] != "quantile":
+        return False, []
+    groups = renderer.macro("exact_product", selection["groups"])["numerator"]
+    take = renderer.macro("exact_product", selection["take"])["numerator"]
+    limit_sql = f"({take})::numeric * population / ({groups})"
+    return True, [
+        f"line_{code} as (select {worst}(score) filter (where score_rank - 1 < {limit_sql}) as in_at"
+        f", {worst}(score) filter (where score_rank - 2 < {limit_sql}) as stays_at, false as is_strict "
+        f"from {at['household_score']} where cycle = '{cycle}' and scorecard = '{card}' and score is not null)"
+    ]
+
+
+def _answers_cte(
+    renderer: Renderer, columns: Mapping[str, Mapping[str, Any]], card: str, of_members: bool
+) -> str:
+    listed = ", ".join(f"{renderer.macro('indicator_value', c)} as {name}" for name, c in columns.items())
+    join = " left join member_facts using (household_id)" if of_members else ""
+    return f"answers_{card} as (select household_id, {listed} from facts{join} offset 0)"
+
+
+def _value(words: _Words, name: str, column: Mapping[str, Any], at: str = "a") -> str:
+    """An answer in words, as SQL text."""
+    unknown = quoted(words.word("unknown"))
+    column_sql = f"{at}.{name}"
+    if column["type"] == "boolean":
+        yes, no = quoted(words.word("yes")), quoted(words.word("no"))
+        return f"case when {column_sql} then {yes} when not {column_sql} then {no} else {unknown} end"
+    if column["type"] == "text":
+        known = {
+            code.split(".", 1)[1] if code.startswith(f"{name}.") else code
+            for kind, code in words.labels.texts
+            if kind == "value" and ("." not in code or code.startswith(f"{name}."))
+        }
+        cases = " ".join(
+            f"when {quoted(v)} then {quoted(words.labels.value(name, v, words.language))}"
+            for v in sorted(known)
+        )
+        named = f"case {column_sql} {cases} else {column_sql} end" if cases else column_sql
+        return f"coalesce({named}, {unknown})"
+    unit = words.labels.units.get(("indicator", name), "")
+    return f"coalesce({words.amount(f'{column_sql}::numeric', unit)}, {unknown})"
+
+
+@dataclass(frozen=True)
+class _Alternative:
+    """An answer that a household could have given: what the card would give for it, and its words."""
+
+    indicator: str
+    points: str
+    words: str
+
+
+def _changes(
+    words: _Words,
+    renderer: Renderer,
+    programme: Mapping[str, Any],
+    names: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Mapping[str, Any]],
+    sign: int,
+) -> tuple[list[str], list[str]]:
+    """The nearest single answers that would move an eligible household across the line."""
+    code, card_name = programme["code"], programme["scorecard"]
+    card = words.policy.settings.scorecards[card_name]
+    offered: list[str] = []
+    for place, name in enumerate(names, 1):
+        if name == "constant" or columns_of(columns[name]["expression"]) & _FIXED_COLUMNS:
+            continue
+        mine = [r for r in rows if r["indicator"] == name]
+        value = _value(words, name, columns[name])
+        for alternative in _alternatives(words, card.method, name, mine, columns[name], renderer):
+            offered.append(
+                f"({words.label('indicator', name)}, {value}, {alternative.words}"
+                f", ({alternative.points})::numeric / s.score_denominator"
+                f", s.item_points[{place}] / s.score_denominator)"
+            )
+    if not offered:
+        return [], []
+    statuses = programme["statuses"]
+    selected, passed = quoted(words.status(statuses["selected"])), quoted(words.status(statuses["passed"]))
+    selected_code, passed_code = quoted(statuses["selected"]), quoted(statuses["passed"])
+    crosses_in, stays = (
+        f"case when l.is_strict then {sign} * (c.score - l.{line}) > 0 else {sign} * (c.score - l.{line}) >= 0 end"
+        for line in ("in_at", "stays_at")
+    )
+    cte = f"""changed_{code} as (
+        select household_id, label, value, alternative, score, is_inside, flips
+            , bool_or(flips) over (partition by household_id) as any_flips
+            -- Of those that cross the line the smallest change first; of those that do not, the largest.
+            , row_number() over (
+                partition by household_id
+                order by flips desc, abs(score - own_score) * case when flips then 1 else -1 end, label, alternative
+            ) as place
+        from (
+            select d.household_id, c.label, c.value, c.alternative, c.score, s.score as own_score, d.is_inside
+                , case when d.is_inside then not ({stays}) else {crosses_in} end as flips
+            from (
+                select *, status = {selected_code} as is_inside from decided
+                where programme = '{code}' and status in ({selected_code}, {passed_code}) and not is_in_grace
+            ) as d
+            inner join scored as s on d.household_id = s.household_id and s.scorecard = '{card_name}'
+            inner join answers_{card_name} as a on d.household_id = a.household_id
+            cross join line_{code} as l
+            cross join lateral (
+                select o.label, o.value, o.alternative, s.score - o.points_now + o.points_then as score
+                from (values {", ".join(offered)}) as o (label, value, alternative, points_then, points_now)
+                where o.points_now is not null
+                    and sign(o.points_then - o.points_now) = case when d.is_inside then -({sign}) else {sign} end
+            ) as c
+        ) as tried
+    )"""
+    joined = f"from changed_{code} as d"
+    text = words.say(
+        "change_item",
+        label="d.label",
+        alternative="d.alternative",
+        value="d.value",
+        score=words.points("d.score", "genitive"),
+        status=f"case when d.is_inside then {passed} else {selected} end",
+    )
+    none = words.say(
+        "change_none", label="d.label", alternative="d.alternative", score=words.points("d.score", "genitive")
+    )
+    decided = f"from decided as d where d.programme = '{code}'"
+    return [cte], [
+        _line("change", "100 + d.place", text, f"{joined} where d.flips and d.place <= {_NEAREST}", code),
+        _line("change", "100", none, f"{joined} where not d.any_flips and d.place = 1", code),
+        _line("change", "900", words.say("caveat"), decided, code),
+    ]
+
+
+def _alternatives(
+    words: _Words,
+    method: str,
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    column: Mapping[str, Any],
+    renderer: Renderer,
+) -> list[_Alternative]:
+    if method == "additive":
+        points = [r["points"] for r in rows]
+    elif method == "alkire_foster":
+        points = [str(rows[0]["numerator"])]
+    else:
+        # A proxy means test: terms that hold or do not; a quantity has no answers to choose from.
+        if len(rows) != 1 or rows[0].get("stratum") or rows[0].get("transform"):
+            return []
+        if column["type"] == "boolean" and not rows[0].get("condition"):
+            rows = [dict(rows[0]) | {"condition": name}]
+        if not rows[0].get("condition"):
+            return []
+        points = [rows[0]["coefficient"]]
+    conditions = [renderer.macro("policy_condition", r["condition"]) for r in rows]
+    spoken = [_spoken(words, name, c, conditions[:i], column) for i, c in enumerate(conditions)]
+    found = [_Alternative(name, p, quoted(w)) for p, w in zip(points, spoken, strict=True) if w is not None]
+    rest = _otherwise(words, name, conditions, column)
+    if rest is not None:
+        found.append(_Alternative(name, "0", quoted(rest)))
+    return found
+
+
+def _comparison(condition: str) -> tuple[str, float] | None:
+    """Operator and number of a condition such as `x < 20`, or None."""
+    try:
+        tree = parse(condition).unnest()
+    except (sqlglot.errors.SqlglotError, ValueError):
+        return None
+    signs: dict[type[exp.Expression], str] = {
+        exp.LT: "<",
+        exp.LTE: "<=",
+        exp.GT: ">",
+        exp.GTE: ">=",
+        exp.EQ: "=",
+    }
+    sign = next((text for kind, text in signs.items() if type(tree) is kind), None)
+    right = tree.args.get("expression")
+    if sign is None or not isinstance(tree.this, exp.Column):
+        return None
+    return (sign, float(right.this)) if isinstance(right, exp.Literal) and not right.is_string else None
+
+
+def _spoken(
+    words: _Words, name: str, condition: str, before: Sequence[str], column: Mapping[str, Any]
+) -> str | None:
+    """A condition in words; None where it has none. Answers of an earlier condition are not this one's."""
+    if column["type"] == "boolean":
+        negated = isinstance(parse(condition).unnest(), exp.Not)
+        return words.word("no" if negated else "yes")
+    if column["type"] == "text":
+        listed = answers(condition)
+        if not listed:
+            return None
+        return words.word("or").join(words.labels.value(name, v, words.language) for v in listed)
+    compared = _comparison(condition)
+    if compared is None:
+        return None
+    operator, limit = compared
+    unit = words.labels.units.get(("indicator", name), "")
+    earlier = [c for c in map(_comparison, before) if c is not None]
+    same = [x for o, x in earlier if o[0] == operator[0]]
+    a = _plain(words, limit, unit)
+    if operator == "=":
+        return words.word("exactly").format(a=a)
+    if operator[0] == "<":
+        if same:
+            return words.word("between").format(a=_plain(words, max(same), unit), b=a)
+        return words.word("below" if operator == "<" else "at_most").format(a=a)
+    if same:
+        return words.word("between").format(a=a, b=_plain(words, min(same), unit))
+    return words.word("above" if operator == ">" else "at_least").format(a=a)
+
+
+def _otherwise(words: _Words, name: str, conditions: Sequence[str], column: Mapping[str, Any]) -> str | None:
+    """What is left when no condition holds."""
+    if column["type"] == "boolean":
+        negated = isinstance(parse(conditions[0]).unnest(), exp.Not)
+        return words.word("yes" if negated else "no")
+    if column["type"] == "text":
+        return words.word("other")
+    compared = [c for c in map(_comparison, conditions) if c is not None]
+    if len(compared) != len(conditions):
+        return None
+    unit = words.labels.units.get(("indicator", name), "")
+    signs = {operator[0] for operator, _ in compared}
+    if signs == {"<"}:
+        operator, limit = max(compared, key=lambda c: c[1])
+        return words.word("at_least" if operator == "<" else "above").format(a=_plain(words, limit, unit))
+    if ">" in signs and signs <= {">", "="}:
+        operator, limit = min(compared, key=lambda c: c[1])
+        return words.word("at_most" if operator == ">" else "below").format(a=_plain(words, limit, unit))
+    return None
+
+
+def _plain(words: _Words, value: float, unit: str) -> str:
+    """A number of the policy with its unit, as text."""
+    if unit == "share":
+        return f"{value * 100:g}" + {"ar": "%", "fr": " %", "en": "%"}[words.language]
+    text = f"{value:g}"
+    if words.language != "en":
+        text = text.replace(".", ",")
+    if not unit:
+        return text
+    from sijill.policy.wording import noun_forms
+
+    forms = noun_forms(unit, words.language, words.currency)
+    if words.language != "ar":
+        few = abs(value) < 2 if words.language == "fr" else value == 1
+        return f"{text} {forms['one' if few else 'other']}"
+    if value == 1:
+        return forms["one"]
+    if value == 2:
+        return forms.get("two_genitive", forms["two"])
+    rest = value % 100
+    form = "other" if value != int(value) else "few" if 3 <= rest <= 10 else "many" if rest >= 11 else "other"
+    return f"{text} {forms[form]}"
+
+
+def _sources(
+    words: _Words,
+    columns: Mapping[str, Mapping[str, Any]],
+    names: Sequence[str],
+    answered: str,
+    code: str,
+    received: Mapping[str, str],
+) -> str:
+    """One sentence a source: its day, and the facts that came from it."""
+    by_entity: dict[str, list[str]] = {}
+    for name in names:
+        read = columns_of(columns[name]["expression"])
+        entities = sorted({_ENTITY_OF.get(c, "survey") for c in read}) or ["survey"]
+        for entity in entities:
+            by_entity.setdefault(entity, []).append(words.labels.text("indicator", name, words.language))
+    found: list[tuple[str, str]] = []
+    for place, (entity, labels) in enumerate(by_entity.items()):
+        listed = quoted(words.word("comma").join(labels))
+        register = words.labels.texts.get(("evidence", entity), {}).get(words.language)
+        register = register or texts(words.language)["evidence"].get(entity, f"[{entity}]")
+        if entity == "survey":
+            text = words.say("source_survey", date=day("f.surveyed_on"), labels=listed)
+        else:
+            on = received.get(entity)
+            slots = {"register": quoted(register), "labels": listed}
+            text = (
+                words.say("source_register", date=day(f"date '{on}'"), **slots)
+                if on
+                else words.say("source_undated", **slots)
+            )
+        found.append((str(place), text))
+    return _lines(
+        "source", found, f"{answered} inner join facts as f on d.household_id = f.household_id", code
+    )

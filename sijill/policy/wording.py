@@ -1,0 +1,91 @@
+"""Numbers, units and sentences in Arabic, French and English, as SQL and as text.
+
+An explanation is made for every household at once, so its sentences are SQL: what is fixed is a literal, what
+differs is a column. Agreement of number and noun follows the plural categories of the Unicode CLDR; Arabic has
+six.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LANGUAGES = ("ar", "fr", "en")
+_FOLDER = Path(__file__).resolve().parent / "texts"
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+@cache
+def texts(language: str) -> dict[str, Any]:
+    """The fixed texts of a language: `sentences`, `units`, `currencies`, `evidence`, `words`."""
+    content: dict[str, Any] = yaml.safe_load((_FOLDER / f"{language}.yaml").read_text(encoding="utf-8"))
+    return content
+
+
+def quoted(text: str) -> str:
+    """An SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def sentence(language: str, name: str, **slots: str) -> str:
+    """A sentence as SQL text; each slot is an SQL expression of text, and a null one leaves nothing."""
+    template: str = texts(language)["sentences"][name]
+    parts, end = [], 0
+    for match in _SLOT.finditer(template):
+        parts.append(quoted(template[end : match.start()]))
+        parts.append(f"coalesce({slots[match.group(1)]}, '')")
+        end = match.end()
+    parts.append(quoted(template[end:]))
+    return "(" + " || ".join(part for part in parts if part != "''") + ")"
+
+
+def number(value: str, language: str, decimals: int = 3) -> str:
+    """A number as the language writes it: thousands apart, the decimal sign its own, no empty decimals."""
+    form = "FM999,999,999,999,990" + ("." + "9" * decimals if decimals else "")
+    text = f"rtrim(to_char(round(({value})::numeric, {decimals}), '{form}'), '.')"
+    # A no-break space between thousands and a comma before decimals, in Arabic of the Maghreb as in French.
+    return text if language == "en" else f"translate({text}, ',.', chr(160) || ',')"
+
+
+def counted(
+    value: str, unit: str, language: str, currency: str, decimals: int = 3, form: str = "units"
+) -> str:
+    """A number with its unit, agreeing, as SQL text; null stays null."""
+    if unit == "share":
+        sign = {"ar": "%", "fr": " %", "en": "%"}[language]
+        return f"({number(f'({value}) * 100', language, 0)} || {quoted(sign)})"
+    plain = number(value, language, decimals)
+    if not unit:
+        return plain
+    forms = noun_forms(unit, language, currency)
+    n = f"round(({value})::numeric, {decimals})"
+    if language != "ar":
+        single = f"abs({n}) < 2" if language == "fr" else f"{n} = 1"
+        return f"({plain} || ' ' || case when {single} then {quoted(forms['one'])} else {quoted(forms['other'])} end)"
+    two = forms["two_genitive"] if form == "genitive" and "two_genitive" in forms else forms["two"]
+    return (
+        f"(case when {n} = 1 then {quoted(forms['one'])} when {n} = 2 then {quoted(two)} "
+        f"else {plain} || ' ' || case when {n} <> trunc({n}) then {quoted(forms['other'])} "
+        f"when mod({n}, 100) between 3 and 10 then {quoted(forms['few'])} "
+        f"when mod({n}, 100) between 11 and 99 then {quoted(forms['many'])} else {quoted(forms['other'])} end end)"
+    )
+
+
+def noun_forms(unit: str, language: str, currency: str) -> dict[str, str]:
+    """The forms of a unit's noun by plural category; an unknown currency is its code."""
+    content = texts(language)
+    found = content["currencies"].get(currency) if unit == "currency" else content["units"].get(unit)
+    if found is None:
+        code = currency if unit == "currency" else unit
+        found = dict.fromkeys(("one", "two", "few", "many", "other"), code)
+        found["one"], found["two"] = f"1 {code}", f"2 {code}"
+    return dict(found)
+
+
+def day(value: str) -> str:
+    """A date as day, month and year, which all three languages read."""
+    return f"to_char({value}, 'DD/MM/YYYY')"
