@@ -151,9 +151,7 @@ def _tail(kind: str, known: set[str], size: int) -> list[dict[str, Any]]:
 
 def derive(folder: Path) -> int:
     """Write `names.csv` in `folder` from its `frequent_names.csv`; returns the number of rows."""
-    rule = Derivation.model_validate(
-        yaml.safe_load((folder / "derivation.yaml").read_text(encoding="utf-8"))
-    )
+    rule = Derivation.model_validate(yaml.safe_load((folder / "derivation.yaml").read_text(encoding="utf-8")))
     with (folder / "frequent_names.csv").open(encoding="utf-8", newline="") as file:
         frequent = list(csv.DictReader(file))
     english = {n["a"]: [n["e"], *n.get("ev", "").split("|")] for n in _corpus()}
@@ -178,7 +176,7 @@ def derive(folder: Path) -> int:
                 )
             )
         if kind == "family":
-            males = [r for r in rows if r[0] == "male" and " " not in r[1]][:rule.ben_names]
+            males = [r for r in rows if r[0] == "male" and " " not in r[1]][: rule.ben_names]
             males_total = sum(r[2] for r in males)
             known = {r[1] for r in rows if r[0] == "family"}
             for _, arabic, weight, latin, eng in males:

@@ -144,7 +144,9 @@ def test_a_palestinian_number_passes_its_check(simulated: dict[str, SimulatedCou
 def test_an_egyptian_child_has_one_attendance_and_some_fall_short(
     simulated: dict[str, SimulatedCountry],
 ) -> None:
-    column = next(c for c in simulated["egypt"].tables["school_enrolment"].delivered if c.name == "attendance_percent")
+    column = next(
+        c for c in simulated["egypt"].tables["school_enrolment"].delivered if c.name == "attendance_percent"
+    )
     values = [
         float(row[column.header or ""])
         for row in _lines(simulated["egypt"], "school_enrolment")
@@ -155,7 +157,7 @@ def test_an_egyptian_child_has_one_attendance_and_some_fall_short(
     assert 0.005 < short < 0.25
 
 
-@pytest.mark.parametrize("name", ("tunisia", *COUNTRIES))
+@pytest.mark.parametrize("name", ["tunisia", *COUNTRIES])
 def test_every_policy_number_is_law_official_or_said_to_be_assumed(name: str) -> None:
     policy = load_policy(Path("countries") / name / "policy")
     for rows in policy.tables.values():
@@ -183,8 +185,12 @@ def test_the_palestinian_measure_has_seven_dimensions_and_22_indicators_whose_we
     assert len({row.values["dimension"] for row in rows}) == 7
 
 
-@pytest.mark.parametrize(("name", "regions"), [("morocco", 12), ("palestine", 16), ("egypt", 27), ("lebanon", 9)])
-def test_each_country_has_its_regions(simulated: dict[str, SimulatedCountry], name: str, regions: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "regions"), [("morocco", 12), ("palestine", 16), ("egypt", 27), ("lebanon", 9)]
+)
+def test_each_country_has_its_regions(
+    simulated: dict[str, SimulatedCountry], name: str, regions: int
+) -> None:
     assert len(set(load_settings(simulated[name].country).places.region)) == regions
     households = pq.read_table(simulated[name].truth / "households.parquet")
     assert pc.count_distinct(households["region"]).as_py() >= regions * 0.7

@@ -81,7 +81,8 @@ records:
   sources: {register: {typing_error: 0.0, national_number_missing: 0.0}}
 world: {register_first_january: 0.0, dead_but_surveyed: 0.005, surveyed_twice: 0.02, answers_changed: 0.0,
   split_household: 0.0, members_forgotten: 0.0}
-rows: {bad_date: 0.0, text_in_number: 0.01, unknown_code: 0.0, missing_required: 0.0, duplicate_key: 0.01, extra_column: 0.0}
+rows: {bad_date: 0.0, text_in_number: 0.01, unknown_code: 0.0, missing_required: 0.0, duplicate_key: 0.01,
+  extra_column: 0.0}
 """
 
 REGIONS = "region,population_thousand,urban_share,welfare\nDay,60,0.8,0.1\nNight,40,0.3,-0.1\n"
@@ -142,7 +143,13 @@ TABLES: dict[str, tuple[str, str, list[Column]]] = {
     ]),
 }  # fmt: skip
 CONSTANTS = {"pensions": {"kind": ("string", "pension"), "period_months": ("integer", "1")}}
-TYPES = {"string": "text", "number": "numeric(14,0)", "integer": "integer", "date": "date", "boolean": "boolean"}
+TYPES = {
+    "string": "text",
+    "number": "numeric(14,0)",
+    "integer": "integer",
+    "date": "date",
+    "boolean": "boolean",
+}
 
 PROGRAMME = """
 languages: [en]
