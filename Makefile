@@ -8,6 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed-from-lock
+SPARK_STAMP := .venv/.installed-from-spark-lock
 
 HOUSEHOLDS ?= 2000
 COUNTRY ?= tunisia
@@ -15,7 +16,7 @@ SEED ?= 1
 CYCLE ?=
 WORKERS ?= 2
 
-.PHONY: help setup run ui test lint format lock stop clean bench-policy
+.PHONY: help setup run ui test lint format lock stop clean bench-policy bench-linkage bench-linkage-speed
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,7 +33,14 @@ run: $(STAMP)  ## one monthly cycle of a simulated country, from files to paymen
 ui: $(STAMP)  ## the Dagster page on 127.0.0.1
 	@$(BIN)/sijill ui $(if $(filter command line environment,$(origin COUNTRY)),--country "$(COUNTRY)")
 
-test: $(STAMP)  ## all tests
+# Spark is large and only its test needs it here: `make run` does not wait for it.
+$(SPARK_STAMP): $(STAMP) requirements-spark.lock
+	@echo "Installing Spark for its test (once; about a minute)"
+	@$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements-spark.lock 2>.venv/uv.log \
+	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
+	@touch $@
+
+test: $(STAMP) $(SPARK_STAMP)  ## all tests
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 lint: $(STAMP)  ## ruff, mypy, sqlfluff
@@ -50,12 +58,23 @@ lock: $(STAMP)  ## renew the locks from pyproject.toml
 	    --no-header --no-annotate --python-version 3.11 - --output-file requirements-bootstrap.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
 	    --constraint requirements-bootstrap.lock --python-version 3.11 --extra dev pyproject.toml --output-file requirements.lock
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")' \
+	    | $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	    --constraint requirements.lock --python-version 3.11 - --output-file requirements-spark.lock
+
+SURVEY ?= 1000000
+REGISTER ?= 3000000
+bench-linkage-speed: $(STAMP)  ## linkage beside raw Splink, wall and memory (SURVEY=1000000 REGISTER=3000000)
+	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.linkage_speed --survey "$(SURVEY)" --register "$(REGISTER)"
 
 bench-policy: $(STAMP)  ## scores, decisions and entitlements against the same written by hand (HOUSEHOLDS=900000)
 	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.policy --households "$(if $(filter command line environment,$(origin HOUSEHOLDS)),$(HOUSEHOLDS),100000)"
 
 stop: $(STAMP)  ## stop the embedded PostgreSQL
 	@$(BIN)/sijill stop
+
+bench-linkage: $(STAMP)  ## accuracy of linkage on public and simulated sets (DATA=folder with linkage/ and pseudopeople/)
+	@PYTHONPATH="$(CURDIR)" $(BIN)/python -m benchmarks.linkage $(if $(DATA),--data "$(DATA)") --households "$(if $(filter command line,$(origin HOUSEHOLDS)),$(HOUSEHOLDS),20000)"
 
 clean:  ## remove the virtual environment and all data (asks first)
 	@read -p "Remove .venv and the data folder .sijill? [y/N] " answer && [ "$$answer" = y ]

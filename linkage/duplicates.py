@@ -34,6 +34,12 @@ LEAST_WEIGHT = 0.0
 """Least weight of a pair that is kept: a probability of one half, as for review."""
 
 
+def prior(profile: Profile, n_spine: int) -> float:
+    """Probability that two unlinked records at random are one person: as if one of `n_spine` were it."""
+    odds: float = 2.0**profile.intercept / n_spine
+    return min(0.5, odds / (1 + odds))
+
+
 def is_dated(profile: Profile) -> bool:
     """Whether the profile's sources say when people were born."""
     return any(comparison["output_column_name"] == "birth_date" for comparison in profile.comparisons)
@@ -114,7 +120,7 @@ def score_twins(
             rules[name],
             f"twin_{name}",
             left=f"loose_{name}",
-            prior=1 / n_spine,
+            prior=prior(profiles[name], n_spine),
             least_weight=LEAST_WEIGHT,
         )
         parts.append(f"select * from twin_{name}")

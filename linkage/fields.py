@@ -80,8 +80,10 @@ def address(parts: dict[str, str], *, has_street: bool) -> list[str]:
     return columns
 
 
-def birth(connection: duckdb.DuckDBPyConnection, source: str, columns: dict[str, list[str]]) -> str | None:
-    """SQL for a birth date as digits: YYYYMMDD, YYYY0000 where only the year is known.
+def birth(
+    connection: duckdb.DuckDBPyConnection, source: str, columns: dict[str, list[str]]
+) -> tuple[str, str] | None:
+    """SQL for a birth date as digits, and the join that it needs: YYYYMMDD, YYYY0000 where only the year is known.
 
     An impossible date keeps its digits, because a slip of one digit is still evidence.
 
@@ -92,7 +94,7 @@ def birth(connection: duckdb.DuckDBPyConnection, source: str, columns: dict[str,
     """
     whole = columns.get("birth_date", [])
     if len(whole) == 3 or (not whole and "birth_year" in columns):
-        return _birth_of_parts(connection, source, columns)
+        return _birth_of_parts(connection, source, columns), ""
     if not whole:
         return None
     digits = "".join(chr(0x0660 + n) for n in range(10)) + "".join(chr(0x06F0 + n) for n in range(10))
@@ -149,7 +151,7 @@ def birth(connection: duckdb.DuckDBPyConnection, source: str, columns: dict[str,
     )
     connection.execute(
         f"""create or replace temp table {table} as
-        select raw, case
+        select raw as sijill_raw, case
             when len(n) = 0 then null
             when len(n) >= 3 and length(n[1]) = 4 and length(n[2]) <= 2
                 then n[1] || lpad(n[2], 2, '0') || lpad(n[3][1:2], 2, '0')
@@ -161,10 +163,10 @@ def birth(connection: duckdb.DuckDBPyConnection, source: str, columns: dict[str,
             when len(n) = 1 and length(n[1]) = 4 then n[1] || '0000'
             when len(n) = 2 and length(n[2]) = 4 and length(n[1]) <= 2 then n[2] || lpad(n[1], 2, '0') || '00'
             when len(n) = 2 and length(n[1]) = 4 and length(n[2]) <= 2 then n[1] || lpad(n[2], 2, '0') || '00'
-            end as digits
+            end as sijill_digits
         from {table}"""
     )
-    return f"(select digits from {table} as d where d.raw = {whole[0]})"
+    return "sijill_digits", f"left join {table} on sijill_raw = {whole[0]}"
 
 
 _PACKED = "len(n) = 1 and length(n[1]) = 8"
@@ -242,10 +244,6 @@ def extend(connection: duckdb.DuckDBPyConnection, raw: str, table: str) -> None:
     if "house_number" in present:
         replaced["house"] = (
             "coalesce(nullif(regexp_extract(lower(r.house_number), '[0-9]+[a-z]?'), ''), s.house)"
-        )
-    if "postal_code" in present:
-        replaced["postal_code"] = (
-            "nullif(ltrim(regexp_replace(lower(r.postal_code), '[^a-z0-9]+', '', 'g'), '0'), '')"
         )
     if "street_text" in present:
         street = "regexp_replace(lower(r.street_text), '[^0-9]+', '', 'g')"

@@ -35,8 +35,10 @@ _FORMATS = {
 
 # Share of rows with a key of their own, below which the key is the wrong column
 _LEAST_DISTINCT = 0.95
-# Pairs that are compared at the least: seconds' work. Small files with many records a person need it
-_LEAST_BUDGET = 3_000_000
+# Pairs that are compared at the least: seconds' work
+_LEAST_BUDGET = 1_000_000
+# In deduplication, a record: it may have many partners, and all their pairs are true
+_BUDGET_PER_RECORD = 40
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,8 @@ def read_files(
     connection.execute("drop table standard; drop table identities")
     profile = "with_birth_date" if _share(connection, "birth_digits", dedupe) >= 0.3 else "name_only"
     connection.execute(f"create or replace temp view people_{profile} as select * from people_left")
-    people = People(connection, (profile,), records[-1], dedupe=dedupe, least_budget=_LEAST_BUDGET)
+    budget = max(_LEAST_BUDGET, _BUDGET_PER_RECORD * records[0]) if dedupe else _LEAST_BUDGET
+    people = People(connection, (profile,), records[-1], dedupe=dedupe, least_budget=budget)
     return ReadFiles(people, tuple(records), tuple(notes))
 
 
@@ -319,10 +322,12 @@ def _canonical(
         selected.append(f"{fields.sex(texts['sex'][0])} as sex")
     parts = {p: fields.joined(texts[p]) for p in fields.ADDRESS_PARTS if p in texts}
     selected += fields.address(parts, has_street=has_street)
-    date = fields.birth(connection, source, {m: texts[m] for m in texts if m.startswith("birth_")
-                                             and m != "birth_place"})  # fmt: skip
+    told = {m: texts[m] for m in texts if m.startswith("birth_") and m != "birth_place"}
+    date = fields.birth(connection, source, told)
+    join = ""
     if date is not None:
-        selected.append(f"{date} as birth_text")
+        selected.append(f"{date[0]} as birth_text")
+        join = date[1]
     connection.execute(
-        f"create or replace temp table canonical_{name} as select {', '.join(selected)} from {source}"
+        f"create or replace temp table canonical_{name} as select {', '.join(selected)} from {source} {join}"
     )

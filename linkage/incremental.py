@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from linkage import duplicates, standardise
+from linkage import duplicates
 from linkage.model import LinkageError, Profile
 from linkage.pairs import LEAST_WEIGHT, score
-from linkage.people import People, count
+from linkage.people import People, count, standardised
 from linkage.resolve import best_pairs, resolve
 from linkage.standardise import IDENTITY_COLUMNS, NAME_PARTS
 from linkage.state import Statistics
@@ -48,7 +48,8 @@ class Changes:
     @property
     def share(self) -> float:
         """Share of records that changed or went."""
-        return (self.changed.num_rows + self.withdrawn.num_rows) / max(1, self.total)
+        n: int = self.changed.num_rows + self.withdrawn.num_rows
+        return n / max(1, self.total)
 
 
 def row_hash(columns: Collection[str]) -> str:
@@ -255,7 +256,7 @@ def _take_in(people: People) -> None:
         f"""create or replace temp table identities as
         select record_id, any_value(profile) as profile, {values} from keyed group by record_id"""
     )
-    standardise.standardise(connection, "identities", "standard")
+    standardised(connection, "identities", "standard")
     connection.execute(
         """create or replace temp table spine_new as
         select s.* from standard as s join identities as i using (record_id) where i.profile = 'spine'"""
@@ -291,7 +292,7 @@ def _score(people: People, profiles: Mapping[str, Profile], statistics: Statisti
     )
     scored = 0
     for name in people.profiles:
-        rate = profiles[name].match_rate
+        prior = profiles[name].prior(statistics.n_spine)
         for left, right in ((f"new_{name}", "spine"), (f"people_{name}", "spine_new")):
             score(
                 people,
@@ -300,7 +301,7 @@ def _score(people: People, profiles: Mapping[str, Profile], statistics: Statisti
                 "pair_new",
                 left=left,
                 right=right,
-                prior=rate / statistics.n_spine,
+                prior=prior,
                 least_weight=LEAST_WEIGHT,
             )
             connection.execute(
@@ -399,7 +400,7 @@ def _twins(
                 table,
                 left=left,
                 right=right,
-                prior=1 / statistics.n_spine,
+                prior=duplicates.prior(profiles[name], statistics.n_spine),
                 least_weight=duplicates.LEAST_WEIGHT,
             )
             parts.append(f"select * from {table} where left_id < right_id")

@@ -27,7 +27,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SAMPLE_RECORDS = 25_000
-"""Records whose candidates teach the model."""
+"""Records whose candidates teach the model, at most."""
+SAMPLE_PAIRS = 400_000
+"""Their candidates, at most."""
 RANDOM_PAIRS = 200_000
 """Pairs at random that teach how often strangers agree."""
 
@@ -127,10 +129,9 @@ def draw(
     connection: duckdb.DuckDBPyConnection,
     left: str,
     comparisons: list[dict[str, Any]],
-    rules: list[BlockingRule],
+    rules: dict[BlockingRule, int],
     *,
     dedupe: bool,
-    records: int = SAMPLE_RECORDS,
 ) -> Sample:
     """Draw the pairs of a sample of `left` with all of `spine` that blocking brings together.
 
@@ -140,7 +141,9 @@ def draw(
     n_left, n_right = (
         int(connection.execute(f"select count(*) from {table}").fetchall()[0][0]) for table in (left, "spine")
     )
-    share = max(1, -(-n_left // records))
+    # each true pair of a deduplication stands in the sample from either side
+    n_pairs = sum(rules.values()) * (2 if dedupe else 1)
+    share = max(1, -(-n_left // SAMPLE_RECORDS), -(-n_pairs // SAMPLE_PAIRS))
     connection.execute(
         f"create or replace temp table sampled as select * from {left} where record_id % {share} = 0"
     )

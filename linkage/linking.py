@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,12 +13,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from linkage import duplicates, incremental, review, state
+from linkage import duplicates, incremental, pages, review, state
 from linkage import people as people_module
 from linkage.ledger import LedgerChanges, record
 from linkage.model import PROFILES, BlockingRule, LinkageError, Model, Profile, affordable_rules, latest
 from linkage.pairs import LEAST_WEIGHT, score
-from linkage.people import People
+from linkage.people import Engine, People
 from linkage.predict import predict, prepare
 from linkage.resolve import best_pairs, resolve
 from linkage.standardise import IDENTITY_COLUMNS, NAME_PARTS
@@ -68,6 +69,7 @@ class LinkageSummary:
         relinked: records linked again; all, but in an incremental run.
         is_incremental: whether only what changed was linked again.
         seconds: wall time by step.
+        page: the run's report in pictures; None where it could not be made.
     """
 
     spine_records: int
@@ -83,6 +85,7 @@ class LinkageSummary:
     relinked: int
     is_incremental: bool
     seconds: dict[str, float]
+    page: Path | None = None
 
     @property
     def records(self) -> int:
@@ -196,7 +199,9 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         query = f"select {', '.join(run.columns)}, {hashed} as row_hash from {RECORDS}"
         with warehouse.stream(query) as records:
             noted = _Noted(records)
-            people = people_module.load(connection, noted.reader(), country.spine)
+            people = replace(
+                people_module.load(connection, noted.reader(), country.spine), engine=chosen_engine()
+            )
         clock.lap("standardise")
 
         model, was_trained = _model(people, run.installation, run.say)
@@ -230,7 +235,7 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         clock.lap("duplicates")
 
         review.find_doubtful(people, thresholds, country.surveys, "resolved", country.spine)
-        priors = {name: p.match_rate / people.n_spine for name, p in profiles.items()}
+        priors = {name: p.prior(people.n_spine) for name, p in profiles.items()}
         doubtful = plain_text(review.weigh(people, profiles, priors))
         clock.lap("review")
 
@@ -258,15 +263,16 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
             review.write(transaction, doubtful, cycle=run.cycle, run_id=run.run_id)
             _log(transaction, run, model, resolved.num_rows, last_adjudication, token, is_incremental=False)
 
-        changes = record(
-            warehouse,
-            resolved,
-            spine=country.spine,
-            cycle=run.cycle,
-            model_sha256=model.sha256,
-            run_id=run.run_id,
-            also=also,
-        )
+        with pages.made_beside(people, model, run.installation, run.cycle) as inspection:
+            changes = record(
+                warehouse,
+                resolved,
+                spine=country.spine,
+                cycle=run.cycle,
+                model_sha256=model.sha256,
+                run_id=run.run_id,
+                also=also,
+            )
         state.keep(part, run.file)
         clock.lap("ledger")
         n_spine = people_module.count(connection, "spine")
@@ -286,6 +292,7 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         relinked=resolved.num_rows,
         is_incremental=False,
         seconds=clock.seconds,
+        page=inspection.page,
     )
 
 
@@ -356,7 +363,7 @@ def _incremental(run: _Run) -> LinkageSummary | None:
             thresholds = _thresholds(people, model)
             review.find_doubtful(people, thresholds, country.surveys, "state.resolved", country.spine)
             incremental.keep_doubtful(connection)
-            priors = {name: p.match_rate / statistics.n_spine for name, p in profiles.items()}
+            priors = {name: p.prior(statistics.n_spine) for name, p in profiles.items()}
             doubtful = plain_text(review.weigh(people, profiles, priors))
             clock.lap("review")
             outcome = plain_text(connection.sql("select * from outcome").to_arrow_table())
@@ -368,16 +375,17 @@ def _incremental(run: _Run) -> LinkageSummary | None:
                 _log(transaction, run, model, relinked, last_adjudication, new_token, is_incremental=True)
 
             run.say("recording identifiers")
-            ledger = record(
-                warehouse,
-                outcome,
-                spine=country.spine,
-                cycle=run.cycle,
-                model_sha256=model.sha256,
-                run_id=run.run_id,
-                withdrawn=changes.withdrawn,
-                also=also,
-            )
+            with pages.made_once(people, model, run.installation, run.cycle, resolved="state.resolved"):
+                ledger = record(
+                    warehouse,
+                    outcome,
+                    spine=country.spine,
+                    cycle=run.cycle,
+                    model_sha256=model.sha256,
+                    run_id=run.run_id,
+                    withdrawn=changes.withdrawn,
+                    also=also,
+                )
             state.put(connection, token=new_token, last_adjudication=str(last_adjudication))
         else:
             with warehouse.transaction() as transaction:
@@ -399,6 +407,25 @@ def _incremental(run: _Run) -> LinkageSummary | None:
         relinked=relinked,
         is_incremental=True,
         seconds=clock.seconds,
+        page=pages.latest(run.installation, run.cycle),
+    )
+
+
+def chosen_engine() -> Engine:
+    """Where pairs are weighed in a full run: what `SIJILL_LINKAGE_ENGINE` says, by default DuckDB.
+
+    Raises:
+        LinkageError: it says something else.
+    """
+    said = os.environ.get("SIJILL_LINKAGE_ENGINE") or "duckdb"
+    if said == "duckdb":
+        return "duckdb"
+    if said == "spark":
+        return "spark"
+    raise LinkageError(
+        f"There is no linkage engine '{said}'.",
+        expected="duckdb or spark",
+        action="correct SIJILL_LINKAGE_ENGINE, or sijill run --engine",
     )
 
 
@@ -425,7 +452,7 @@ def _compare(
                 f"pair_{name}",
                 left=f"people_{name}",
                 right="spine",
-                prior=profiles[name].match_rate / people.n_spine,
+                prior=profiles[name].prior(people.n_spine),
                 least_weight=LEAST_WEIGHT,
             )
             comparisons += people.rows(f"pair_{name}")

@@ -19,7 +19,7 @@ from linkage import people as people_module
 from linkage.context import with_households
 from linkage.files import ReadFiles, read_files
 from linkage.model import STATED_PRECISION, Profile, columns_of
-from linkage.people import People
+from linkage.people import Engine, People
 from linkage.predict import predict, prepare
 from linkage.spec import Spec, Unique
 from linkage.train import train_profile
@@ -28,6 +28,8 @@ _LEAST_PROBABILITY = 0.01
 # Of the records of a file that holds each person once, fewer than this are alike in all they tell
 _REPEATED_SHARE = 0.01
 _MAXIMUM_WEIGHT = 64
+# Wrong links are to be this much fewer than what is stated: their number is an estimate
+_MARGIN = 1.5
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def match_files(
     right: Path | None = None,
     *,
     folder: Path | None = None,
+    engine: Engine = "duckdb",
     progress: Callable[[str], None] | None = None,
 ) -> Matching:
     """Link the records of `left` to those of `right`, or find the duplicates within `left`.
@@ -85,6 +88,7 @@ def match_files(
         left: CSV or Parquet.
         right: the same; None to deduplicate.
         folder: for spilling what memory does not hold.
+        engine: where pairs are weighed; what they are weighed by is learnt in DuckDB, from a sample.
         progress: told what is being done.
 
     Raises:
@@ -107,7 +111,7 @@ def match_files(
         swapped = unique == "left"
         if swapped:
             _swap(connection, read)
-        people = replace(read.people, n_spine=read.people.rows("spine"))
+        people = replace(read.people, n_spine=read.people.rows("spine"), engine=engine)
         name = people.profiles[0]
         say("learning what agreement is worth")
         trained = train_profile(people, name).profile
@@ -172,7 +176,7 @@ def _with_threshold(
                 range between unbounded preceding and current row) as precision
             from decided where match_probability >= 0.5
         )
-        select min(p) from cumulated where precision >= {precision}"""
+        select min(p) from cumulated where 1 - precision <= {(1 - precision) / _MARGIN}"""
     ).fetchall()
     own = float(row[0][0]) if row[0][0] is not None else 1.0
     link = own if dedupe else max(own, profile.link_probability)

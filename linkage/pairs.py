@@ -51,6 +51,20 @@ def score(
     if not rules or any(not people.rows(side) for side in (left, right or left)):
         connection.execute(empty)
         return
+    if right is not None:
+        # Splink copies its inputs whole: only rows that a rule brings together are given to it
+        meet = {
+            side: " union ".join(_meeting(rule, left, right, side) for rule in rules) for side in ("l", "r")
+        }
+        for name, side, source in (("near_left", "l", left), ("near_right", "r", right)):
+            connection.execute(
+                f"create or replace temp table {name} as select s.* from {source} as s"
+                f" semi join ({meet[side]}) as m using (record_id)"
+            )
+        left, right = "near_left", "near_right"
+        if not people.rows(left):
+            connection.execute(empty)
+            return
     configuration = settings(copy.deepcopy(profile.comparisons), rules)
     configuration["probability_two_random_records_match"] = min(0.5, prior)
     configuration["link_type"] = "dedupe_only" if right is None else "link_only"
@@ -72,3 +86,9 @@ def score(
         f" match_weight from {edges.physical_name}"
     )
     edges.drop_table_from_database_and_remove_from_cache()
+
+
+def _meeting(rule: BlockingRule, left: str, right: str, side: str) -> str:
+    """Query of the rows of one side that the rule brings together with a row of the other."""
+    this, that, other = (left, right, "r") if side == "l" else (right, left, "l")
+    return f"select {side}.record_id from {this} as {side} semi join {that} as {other} on {rule.sql}"

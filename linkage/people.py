@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import pyarrow as pa
 
 from linkage import fields, standardise
 from linkage.model import PROFILES, BlockingRule, LinkageError, affordable_rules
+
+Engine = Literal["duckdb", "spark"]
 
 _BIRTH_DATE_SHARE = 0.5  # of a source's records; below it, the source is linked by names
 
@@ -34,6 +37,7 @@ class People:
         n_spine: people in the spine.
         dedupe: whether the people and the spine are one table, in which duplicates are looked for.
         least_budget: pairs that may be compared, however few the records.
+        engine: where Splink weighs pairs: in this process, or on Spark (`linkage.spark`).
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -41,6 +45,7 @@ class People:
     n_spine: int
     dedupe: bool = False
     least_budget: int = 100_000
+    engine: Engine = "duckdb"
     _rules: dict[str, dict[BlockingRule, int]] = field(default_factory=dict, repr=False, compare=False)
 
     def rules(self, profile: str) -> dict[BlockingRule, int]:
@@ -104,7 +109,7 @@ def load(
         from raw_record group by source"""
     )
     connection.execute(
-        f"""create or replace temp table keyed as
+        f"""create or replace temp view keyed as
         select r.*, p.profile, (case when p.profile = 'spine' then hash(r.source_key)
             else hash(p.profile, {", ".join(f"r.{column}" for column in identity)}) end >> 1)::bigint as record_id
         from raw_record as r join source_profile as p using (source)"""
@@ -135,20 +140,27 @@ def load(
         raise LinkageError("Two keys of the spine have the same hash.", action="report this as a fault")
 
     found = tuple(name for name in PROFILES if count(connection, "source_profile", f"profile = '{name}'"))
+    # the register repeats nobody: its records are read where they are
     values = ", ".join(f"any_value({column}) as {column}" for column in identity)
     connection.execute(
-        f"create or replace temp table identities as select record_id, any_value(profile) as profile, {values}"
-        " from keyed group by record_id"
+        f"""create or replace temp table other_identities as
+        select record_id, any_value(profile) as profile, {values}
+        from keyed where profile <> 'spine' group by record_id"""
     )
-    connection.execute("drop table raw_record; drop table keyed")
-    standardised(connection, "identities", "standard")
-    for name, table in [("spine", "spine"), *((name, f"people_{name}") for name in found)]:
-        connection.execute(
-            f"create or replace temp table {table} as select s.* from standard as s"
-            f" join identities as i using (record_id) where i.profile = '{name}'"
-        )
-    count_terms(connection, "standard")
-    connection.execute("drop table standard; drop table identities")
+    connection.execute(
+        f"""create or replace temp view identities as
+        select record_id, profile, {", ".join(identity)} from keyed where profile = 'spine'
+        union all select * from other_identities"""
+    )
+    query = standardise.standardised_query(connection, "identities")
+    tables = {"spine": "spine"} | {name: f"people_{name}" for name in found}
+    for name, table in tables.items():
+        connection.execute(f"create or replace temp table {table} as {query} where r.profile = '{name}'")
+    every = " union all ".join(f"select * from {table}" for table in tables.values())
+    count_terms(connection, f"({every})")
+    connection.execute(
+        "drop view identities; drop view keyed; drop table raw_record; drop table other_identities"
+    )
     return People(connection, found, n_spine)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from linkage import duplicates
 from linkage.model import Profile
 from linkage.people import People
 from linkage.standardise import IDENTITY_COLUMNS, NAME_PARTS
@@ -155,7 +156,7 @@ def weigh(people: People, profiles: Mapping[str, Profile], prior: Mapping[str, f
             continue
         for kind, right, base in (
             ("register", "spine", prior[name]),
-            ("duplicate", f"people_{name}", 1 / people.n_spine),
+            ("duplicate", f"people_{name}", duplicates.prior(profile, people.n_spine)),
         ):
             where = f"d.kind = '{kind}' and d.profile = '{name}'"
             if connection.execute(f"select 1 from doubtful as d where {where} limit 1").fetchall():

@@ -125,7 +125,7 @@ def pending(
     """
     members = _MEMBERS if warehouse.exists("registry", "member") else ""
     query = _PENDING.format(money=_MONEY.format(members=members))
-    return warehouse.rows(query, {"clerk": clerk, "limit": limit, "second": second})
+    return [dict(row) for row in warehouse.rows(query, {"clerk": clerk, "limit": limit, "second": second})]
 
 
 # -- writing ----------------------------------------------------------------------------------------------
@@ -327,8 +327,8 @@ def import_sheet(warehouse: Warehouse, file: Path) -> Import:
     content, rows = _read(file)
     sha256 = hashlib.sha256(content).hexdigest()
     labels = {_folded(_decision_label(d)): d for d in DECISIONS} | {d: d for d in DECISIONS}
-    for decision in DECISIONS:
-        labels |= {_folded(word): decision for word in words()["decisions"][decision].values()}
+    for choice in DECISIONS:
+        labels |= {_folded(word): choice for word in words()["decisions"][choice].values()}
     pairs = {
         row["review_id"]: row
         for row in warehouse.rows(
@@ -365,7 +365,7 @@ def import_sheet(warehouse: Warehouse, file: Path) -> Import:
         review_id, clerk = row["review_id"], " ".join(row["clerk"].split())
         before = decided.get((review_id, clerk))
         pair = pairs.get(review_id) or (before if decision == "withdrawn" else None)
-        reason = None
+        reason: str | None = None
         if decision is None:
             reason = "unknown_decision"
         elif not clerk:
@@ -378,7 +378,8 @@ def import_sheet(warehouse: Warehouse, file: Path) -> Import:
             reason = "unknown_pair"
         elif decision != "withdrawn" and pair["fingerprint"] != row["fingerprint"]:
             reason = "changed_pair"
-        seen.add((review_id, clerk))
+        if reason is None:
+            seen.add((review_id, clerk))
         if reason is None and before is not None and before["decision"] == decision:
             known += 1
         elif reason is not None or pair is None:

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from linkage import learning
-from linkage import people as people_module
-from linkage.evaluate import Truth
 from linkage.model import (
     DEDUPE_PROBABILITY,
     FORMAT_VERSION,
@@ -30,8 +28,6 @@ from linkage.model import (
     version,
 )
 from linkage.people import People
-from sijill.country import Country
-from warehouse import Warehouse
 
 SEED = 20260101
 _EXPECTED_MATCH_RATE = 0.8
@@ -89,7 +85,7 @@ def train_profile(
             expected="columns of the same meaning, filled on both sides",
             action="add meanings to the spec (names, birth date, numbers, address)",
         )
-    sample = learning.draw(connection, left, comparisons, list(rules), dedupe=people.dedupe)
+    sample = learning.draw(connection, left, comparisons, rules, dedupe=people.dedupe)
     learnt = learning.fit(sample)
     first = learning.first_weights(learnt)
     weights = learning.pooled(first, learning.rival_weights(sample, learnt, unique_left=unique_left))
@@ -184,48 +180,44 @@ def train_people(
     return trained
 
 
-def train(
-    warehouse: Warehouse,
-    country: Country,
-    path: Path | None = None,
-    truth: Truth | None = None,
-    progress: Callable[[str], None] | None = None,
-) -> Path:
-    """Learn a country's model from what its warehouse has landed; the path of the model file.
-
-    Args:
-        warehouse: with `landing.canonical_person_record`.
-        country: whose spine it is.
-        path: of the model file; by default the country's next version, `models/person_v<n>.json`.
-        truth: from `linkage.evaluate`, to choose thresholds by; parameters are learnt without it.
-        progress: told what is being done.
-    """
-    connection = people_module.connect()
-    with warehouse.stream("select * from landing.canonical_person_record") as records:
-        people = people_module.load(connection, records, country.spine)
-    choose = truth.choose_thresholds if truth else None
-    trained = train_people(people, choose, progress)
-    return write_model(trained, path or next_version(country.models_folder))
-
-
 def next_version(folder: Path) -> Path:
     """The file that a new model of a country goes to."""
     last = latest(folder)
     return folder / f"person_v{version(last) + 1 if last else 1}.json"
 
 
-def write_model(trained: dict[str, TrainedProfile], path: Path) -> Path:
-    """Write a model file and, beside it, its report in Markdown; the model's path."""
+def write_model(
+    trained: dict[str, TrainedProfile], path: Path, baseline: dict[str, Any] | None = None
+) -> Path:
+    """Write a model file and, beside it, its report in Markdown; the model's path.
+
+    Args:
+        trained: every profile.
+        path: of the model file.
+        baseline: of `linkage.drift`: how the data looked that it was trained on.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "format_version": FORMAT_VERSION,
         "profiles": {name: asdict(result.profile) for name, result in trained.items()},
     }
+    if baseline:
+        content["baseline"] = baseline
+    content = _rounded(content)
     path.write_text(
         json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
     )
     path.with_suffix(".md").write_text(_report(trained), encoding="utf-8")
     return path
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers to six significant digits: parallel sums differ in the last of their sixteen from run to run."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
 def _report(trained: dict[str, TrainedProfile]) -> str:

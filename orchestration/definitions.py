@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration import automation, gates
+from orchestration import automation, drift, gates
 from orchestration.environment import served_installation
 from orchestration.site import Site
 from orchestration.stages import decision, entitlement, finance, identity, landing, registry
@@ -25,7 +25,7 @@ def defs() -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[asset for stage in _STAGES for asset in stage.assets(country)],
-        asset_checks=gates.checks(country),
+        asset_checks=[*gates.checks(country), drift.check(country)],
         jobs=[job],
         schedules=[automation.monthly_schedule(country, job)],
         sensors=[automation.delivery_sensor(installation, job)],

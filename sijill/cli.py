@@ -23,7 +23,9 @@ from rich.table import Table
 from sijill import __version__
 from sijill.commands import link as link_command
 from sijill.commands import review
+from sijill.commands.engine import LinkageEngine
 from sijill.commands.policy import app as policy_commands
+from sijill.commands.train import train
 from sijill.country import DEFAULT_COUNTRY, Country
 from sijill.cycle import current_cycle, parse_cycle
 from sijill.errors import SijillError
@@ -124,6 +126,10 @@ def run(
         int, typer.Option(min=1, max=2_000_000, help="Size of the simulated survey.")
     ] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated country.")] = 1,
+    engine: Annotated[
+        LinkageEngine | None,
+        typer.Option(help="Where linkage weighs pairs. Default: duckdb.", show_default=False),
+    ] = None,
 ) -> None:
     """Run one monthly cycle, from delivered files to payment instructions.
 
@@ -139,6 +145,8 @@ def run(
     """
     from sijill import summary
 
+    if engine is not None:
+        os.environ["SIJILL_LINKAGE_ENGINE"] = engine.value
     chosen = Country.load(country or DEFAULT_COUNTRY)
     month = _payable(chosen, parse_cycle(cycle) if cycle else current_cycle())
     world = f"{households}-{seed}" if deliveries is None else ""
@@ -278,6 +286,9 @@ def simulate(
         table.add_row(file.file, f"{file.rows:,}", f"{sum(file.defects.values()):,}")
     out.print(table)
     out.print(f"Files: {out_folder}\nTruth, for evaluation only: {place}", highlight=False)
+
+
+app.command()(train)
 
 
 # -- looking ----------------------------------------------------------------------------------------------

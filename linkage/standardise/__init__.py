@@ -36,6 +36,7 @@ __all__ = [
     "create_chain_dictionary",
     "create_name_dictionary",
     "standardise",
+    "standardised_query",
     "vowel_misfit",
 ]
 
@@ -67,23 +68,29 @@ _NAME_LIKE = (
 
 
 def standardise(connection: duckdb.DuckDBPyConnection, raw: str, table: str) -> None:
-    """Create `table` with the comparable forms of every row of `raw`.
+    """Create `table` with the comparable forms of every row of `raw`: see `standardised_query`."""
+    connection.execute(f"create or replace temp table {table} as {standardised_query(connection, raw)}")
 
-    Columns of `table`: `record_id`; for each part of `NAME_PARTS` its `FORMS` as `<part>_<form>` and
+
+def standardised_query(connection: duckdb.DuckDBPyConnection, raw: str) -> str:
+    """A query of the comparable forms of every row of `raw`, to which a `where` on its columns, `r`, may be added.
+
+    Its dictionaries are made at once, for all of `raw`.
+
+    Columns: `record_id`; for each part of `NAME_PARTS` its `FORMS` as `<part>_<form>` and
     `<part>_tf`, the spelling whose frequency counts; `middle` (first letter) and `middle_la`;
     `national_number`; `birth_date`, `birth_year`, `birth_day` (MMDD), `birth_digits`, `has_weak_birth_date`
-    (1 January, or a day that the whole column favours); `sex`; `birth_place`, `region`, `district` and `street`
+    (1 January, or a day that a column of text favours); `sex`; `birth_place`, `region`, `district` and `street`
     (skeletons), `house` (number); `address`, `postal_code`, `phone`. An area written "district - region" is
     cut into the two.
 
     Args:
         connection: DuckDB.
         raw: a table with `record_id bigint` and any of `IDENTITY_COLUMNS`; others count as null.
-        table: name of the temporary table to create.
     """
     present = {str(row[0]): str(row[1]) for row in connection.execute(f"describe {raw}").fetchall()}
     spellings = [
-        f"select {column} as raw, {column in _NAME_LIKE} as is_name, {column in _CHAIN_COLUMNS} as is_chain"
+        f"select distinct {column} as raw, {column in _NAME_LIKE} as is_name, {column in _CHAIN_COLUMNS} as is_chain"
         f" from {raw}"
         for column in (*_NAME_LIKE, *_CHAIN_COLUMNS)
         if column in present
@@ -117,11 +124,10 @@ def standardise(connection: duckdb.DuckDBPyConnection, raw: str, table: str) -> 
     born, born_joins = dates.columns(connection, raw, present.get("birth_date"))
     place_columns, place_joins = places.columns(set(present), looked_up)
     staged = ", ".join(["*", *(f"{value} as {name}" for name, value in codes.stages(set(present)))])
-    query = (
+    return (
         f"select {', '.join([*selected, *born, *place_columns])} from (select {staged} from {raw}) as r"
         f" {' '.join([*joins, *born_joins, *place_joins])}"
     )
-    connection.execute(f"create or replace temp table {table} as {query}")
 
 
 def install(connection: duckdb.DuckDBPyConnection) -> None:

@@ -57,7 +57,10 @@ def columns(present: set[str]) -> list[str]:
             "national_number",
             f"case when length({found}) < 4 or ltrim({found}, {found}[1]) <> '' then {found} end",
         ),
-        given("postal_code", f"nullif(ltrim({digits('r.postal_code')}, '0'), '')"),
+        given(
+            "postal_code",
+            "nullif(ltrim(regexp_replace(lower(r.postal_code), '[^a-z0-9]+', '', 'g'), '0'), '')",
+        ),
         given("phone", phone),
         given("sex", f"case {cases} end"),
     ]

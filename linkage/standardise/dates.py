@@ -144,11 +144,26 @@ def create_dictionary(connection: duckdb.DuckDBPyConnection, table: str, texts: 
     )
 
 
+def default_days(connection: duckdb.DuckDBPyConnection, days: str) -> list[str]:
+    """Days of the year (MMDD) that a column favours so much that they are a clerk's default, and no evidence.
+
+    Args:
+        connection: DuckDB.
+        days: a query with `day`, MMDD, a row for each date of the column.
+    """
+    found = connection.execute(
+        f"""select day from (select day, count(*) as n, sum(count(*)) over () as total
+            from ({days}) where day is not null group by day)
+        where n >= {_DEFAULT_DAY_DATES} and n >= {_DEFAULT_DAY_SHARE} * total order by day"""
+    )
+    return [str(row[0]) for row in found.fetchall()]
+
+
 def columns(connection: duckdb.DuckDBPyConnection, raw: str, kind: str | None) -> tuple[list[str], list[str]]:
     """Columns of the birth date of the raw table `r`, and the joins that they need.
 
     `birth_date`, `birth_year`, `birth_day` (MMDD), `birth_digits` (YYYYMMDD; of a year alone, its 1 January) and
-    `has_weak_birth_date`: 1 January, a day not known, or a day that the whole column favours.
+    `has_weak_birth_date`: 1 January; in a column of text, also a day not known, or one that the whole column favours.
 
     Args:
         connection: DuckDB.
@@ -183,13 +198,10 @@ def columns(connection: duckdb.DuckDBPyConnection, raw: str, kind: str | None) -
             f"year({date})::int",
             "",
         )
-        days = f"select strftime({date}, '%m%d') as day from {{0}} as r"
-    defaults = connection.execute(
-        f"""select day from (select day, count(*) as n, sum(count(*)) over () as total
-            from ({days.format(raw)}) where day is not null group by day)
-        where n >= {_DEFAULT_DAY_DATES} and n >= {_DEFAULT_DAY_SHARE} * total"""
-    ).fetchall()
-    listed = ", ".join(sorted({"'0101'", *(f"'{row[0]}'" for row in defaults)}))
+        days = ""
+    # of typed dates, a run may see only those that changed: what they favour would not be what all do
+    defaults = default_days(connection, days.format(raw)) if kind == "VARCHAR" else []
+    listed = ", ".join(sorted({"'0101'", *(f"'{day}'" for day in defaults)}))
     return [
         f"{date} as birth_date",
         f"{year} as birth_year",

@@ -280,7 +280,9 @@ def create_dictionary(connection: duckdb.DuckDBPyConnection, spellings: list[str
         spellings: queries with `raw` text, `is_name` and `is_chain`: how a column reads its spellings. Nulls
             and repetitions are allowed.
     """
-    distinct = " union ".join(spellings) or "select null::text as raw, false as is_name, false as is_chain"
+    distinct = (
+        " union all ".join(spellings) or "select null::text as raw, false as is_name, false as is_chain"
+    )
     cut = steps(
         f"""select raw, bool_or(is_name) as is_name, bool_or(is_chain) as is_chain
         from ({distinct}) where raw is not null group by raw""",

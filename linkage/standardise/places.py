@@ -11,6 +11,7 @@ from linkage.standardise.text import (
     quoted,
     steps,
     sub,
+    where,
     words_only,
 )
 
@@ -40,27 +41,38 @@ def create(connection: duckdb.DuckDBPyConnection, raw: str, present: set[str]) -
                 from (select distinct district as raw from {raw} where district is not null))"""
         )
         spellings += [
-            f"select {column} as raw, true as is_name, false as is_chain from area"
+            f"select distinct {column} as raw, true as is_name, false as is_chain from area"
             for column in ("district", "region")
         ]
     if "address" in present:
-        words = sub(
-            "address", ("[0-9]+", " "), ("[^ ]+", r" \0 "), (f" ({_STREET_WORDS}) ", " "), (" +", " ")
-        )
-        query = steps(
+        # addresses are many, streets few: the costly forms are those of a street
+        numbers = "array_to_string(regexp_extract_all(line, '[0-9]+'), ' ')"
+        cut = steps(
             f"select distinct address as raw from {raw} where address is not null",
-            ("address", normal_letters("raw")),
-            ("address", words_only("address")),
-            ("house", "nullif(regexp_extract(address, '[0-9]+'), '')"),
-            ("street", f"nullif(trim({words}), '')"),
-            (
-                "address",
-                f"nullif(trim(case when regexp_matches(address, '[{ARABIC_LETTERS}]')"
-                f" then {ascii_letters('address')} else address end), '')",
-            ),
+            ("line", normal_letters("raw")),
+            ("line", words_only("line")),
+            ("house", "nullif(regexp_extract(line, '[0-9]+'), '')"),
+            ("numbers", f"case when house is not null then {numbers} end"),
+            ("rest", where("[0-9]", "line", "trim(regexp_replace(line, ' *[0-9]+ *', ' ', 'g'))")),
         )
-        connection.execute(f"create or replace temp table place as {query}")
-        spellings.append("select street as raw, true as is_name, false as is_chain from place")
+        connection.execute(f"create or replace temp table place_cut as {cut}")
+        words = sub("rest", ("[^ ]+", r" \0 "), (f" ({_STREET_WORDS}) ", " "), (" +", " "))
+        street = steps(
+            "select distinct rest from place_cut",
+            (
+                "letters",
+                f"case when regexp_matches(rest, '[{ARABIC_LETTERS}]') then {ascii_letters('rest')} end",
+            ),
+            ("street", f"nullif(trim({words}), '')"),
+        )
+        connection.execute(
+            f"""create or replace temp table place as
+            select c.raw, c.house, s.street,
+                nullif(case when s.letters is null then c.line else concat_ws(' ', c.numbers, s.letters) end, '')
+                    as address
+            from place_cut as c left join ({street}) as s using (rest)"""
+        )
+        spellings.append("select distinct street as raw, true as is_name, false as is_chain from place")
     return spellings
 
 

@@ -71,6 +71,7 @@ def assets(country: Country) -> list[dg.AssetsDefinition]:
                 ),
                 "pairs compared": summary.comparisons,
                 "model SHA-256": summary.model_sha256,
+                **({"report": dg.MetadataValue.path(str(summary.page))} if summary.page else {}),
                 "by source": dg.MetadataValue.md(
                     metadata.markdown(
                         ["source", "records", "linked", "for a clerk", "not linked", "duplicates", "share"],

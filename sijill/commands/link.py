@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sijill.commands.engine import LinkageEngine
+
 if TYPE_CHECKING:
     from linkage.matching import Matching
 
@@ -47,6 +49,10 @@ def link(
     clusters: Annotated[
         Path | None, typer.Option("--clusters", help="Without --right: the cluster of every record.")
     ] = None,
+    engine: Annotated[
+        LinkageEngine,
+        typer.Option(help="Where pairs are weighed; spark needs the extra: pip install 'sijill[spark]'."),
+    ] = LinkageEngine.DUCKDB,
     truth: Annotated[
         Path | None,
         typer.Option(
@@ -66,6 +72,9 @@ def link(
         sijill link --spec SPEC.yaml --left households.csv --out pairs.parquet --clusters persons.parquet
 
         sijill link --spec SPEC.yaml --left a.csv --right b.csv --out links.csv --truth who.csv
+
+        SIJILL_SPARK_MASTER=spark://HOST:7077 sijill link --engine spark --spec SPEC.yaml --left a.parquet \
+            --right b.parquet --out links.parquet
     """
     from linkage.matching import match_files
     from linkage.model import LinkageError
@@ -89,7 +98,7 @@ def link(
     read = Spec.read(spec)
     begin = time.monotonic()
     with stage_line(console, "link", f"reading {left.name}") as line:
-        found = match_files(read, left, right, progress=line)
+        found = match_files(read, left, right, engine=engine.value, progress=line)
         _write(found.links, out)
         if clusters is not None and found.clusters is not None:
             _write(found.clusters, clusters)

@@ -327,14 +327,10 @@ def test_any_text_is_a_date_of_eight_digits_or_none(
 
 def test_a_day_that_a_column_favours_is_weak(connection: duckdb.DuckDBPyConnection) -> None:
     days = ["1980-07-01"] * 40 + [f"19{50 + n % 50}-{1 + n % 12:02}-{2 + n % 27:02}" for n in range(400)]
-    for kind in (pa.string(), pa.date32()):
-        dates = pa.array(days).cast(kind)
-        connection.register("raw", pa.table({"record_id": range(len(days)), "birth_date": dates}))
-        standardise(connection, "raw", "standard")
-        weak = connection.execute(
-            "select distinct birth_day from standard where has_weak_birth_date order by 1"
-        ).fetchall()
-        assert weak == [("0701",)]
+    connection.register("raw", pa.table({"record_id": range(len(days)), "birth_date": days}))
+    standardise(connection, "raw", "standard")
+    weak = connection.execute("select distinct birth_day from standard where has_weak_birth_date").fetchall()
+    assert weak == [("0701",)]
 
 
 @pytest.mark.parametrize(
