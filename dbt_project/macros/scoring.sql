@@ -75,7 +75,7 @@
         {% for row in rows %}{% do cases.append('when ' ~ policy_condition(row.condition) ~ ' then ' ~ row.points) %}{% endfor %}
         {{ return('case ' ~ (['when ' ~ indicator ~ ' is null then null'] if card.missing == 'drop' else []) | join ~ ' ' ~ cases | join(' ') ~ ' else 0 end') }}
     {% elif method == 'alkire_foster' %}
-        {{ return('case when ' ~ indicator ~ ' is null then null when ' ~ policy_condition(rows[0].condition) ~ ' then ' ~ rows[0].numerator ~ ' else 0 end') }}
+        {{ return('case ' ~ ('' if card.missing == 'zero' else 'when ' ~ indicator ~ ' is null then null ') ~ 'when ' ~ policy_condition(rows[0].condition) ~ ' then ' ~ rows[0].numerator ~ ' else 0 end') }}
     {% endif %}
     {% set strata = [] %}
     {% set common = [] %}
@@ -136,8 +136,8 @@ items_{{ scorecard }} as (
         {% endif %}
         , {% if card.people %}{{ card.people }}::numeric{% else %}1::numeric{% endif %}{% if card.weight %} * {{ card.weight }}{% endif %} as people_weight
         , {% if card.groups %}array[{% for g in card.groups %}{{ g }}::text{{ ', ' if not loop.last }}{% endfor %}]{% else %}null{% endif %}::text [] as group_values
-        , {{ sha256_of_row('i') }} as input_hash
-    from indicators_{{ scorecard }} as i
+        , {{ sha256_of_row('indicator_row') }} as input_hash
+    from indicators_{{ scorecard }} as indicator_row
     offset 0
 ),
 
@@ -177,7 +177,7 @@ levels_{{ scorecard }} as (
             score
             , count(*) as n
             {% if counts_people %}
-            , sum(people_weight) as p
+            , coalesce(sum(people_weight), 0) as p
             {% endif %}
         from valued_{{ scorecard }}
         where score is not null

@@ -149,6 +149,13 @@ def test_a_missing_indicator_drops_the_household_or_reweights_the_known_ones_as_
     assert column(reweighted, "cutoffs_met")["h1"] == "poor"
     assert figure(reweighted, "uncensored_headcount_ratio", item="d", dimension="second") == 0
     assert figure(reweighted, "contribution") == 1
+    counted = score(measure("zero"), rows, **pack)
+    assert scores(counted) == {"h0": Decimal("0.75"), "h1": Decimal("0.5"), "h2": 0}
+    # an unknown is no deprivation, so all three are asked about d
+    assert figure(counted, "uncensored_headcount_ratio", item="a", dimension="first") == Decimal(
+        "0.666666666667"
+    )
+    assert figure(counted, "contribution", dimension="first") == Decimal("0.666666666667")
 
 
 def test_figures_count_people_by_survey_weight_and_groups_make_up_the_whole(score: Score) -> None:
@@ -406,6 +413,16 @@ def test_an_expression_that_does_not_fit_its_column_is_named_with_its_line(score
     }
     with pytest.raises(SijillError, match=r"indicators.csv line 2: the indicator area: .*\(area is text\)"):
         score(PMT, FAMILIES, PEOPLE, **pack)
+
+
+def test_an_indicator_named_with_a_word_of_sql_is_refused(score: Score) -> None:
+    with pytest.raises(SijillError, match="indicator 'order': that is a word of SQL"):
+        score(
+            PMT,
+            FAMILIES,
+            PEOPLE,
+            **TERMS | {"indicators": [*TERMS["indicators"], "order,household,size,integer,"]},
+        )
 
 
 def test_an_indicator_of_members_needs_a_file_of_members(score: Score) -> None:

@@ -12,13 +12,27 @@ from sijill.policy.kinds.base import Kind
 from sijill.policy.rows import Row
 
 # `constant` is the intercept of a proxy means test.
-RESERVED = ("constant", "household_id", "members")
+RESERVED = ("constant", "household_id", "members", "indicator_row")
+# A column cannot have these names without quotes (PostgreSQL 18, appendix C, the reserved ones).
+_KEYWORDS = frozenset(
+    """all analyse analyze and any array as asc asymmetric authorization between binary both case cast check collate
+    collation column concurrently constraint create cross current_catalog current_date current_role current_schema
+    current_time current_timestamp current_user default deferrable desc distinct do else end except false fetch for
+    foreign freeze from full grant group having ilike in initially inner intersect into is isnull join lateral leading
+    left like limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing
+    primary references returning right select session_user similar some symmetric system_user table tablesample then to
+    trailing true union unique user using variadic verbose when where window with""".split()  # noqa: SIM905
+)
 
 
 def _check(checks: Checks, row: Row) -> None:
     checks.name(row, "indicator")
-    if row.values["indicator"] in RESERVED or "." in row.values["indicator"]:
-        checks.problem(row, f"indicator '{row.values['indicator']}': that word is taken, or holds a dot")
+    name = row.values["indicator"]
+    if name in RESERVED or name in _KEYWORDS or "." in name:
+        checks.problem(
+            row,
+            f"indicator '{name}': that is a word of SQL or of the engine, or holds a dot; name it otherwise",
+        )
     checks.one_of(row, "type", SAFE_TYPES)
     checks.one_of(row, "of", ("household", "members"))
     if row.values["of"] == "members" and checks.files is not None and not checks.files.members:

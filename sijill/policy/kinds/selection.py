@@ -38,7 +38,11 @@ def _check(checks: Checks, row: Row) -> None:
     if programme is not None and programme.scorecard is None and row.values["rule"] != "all":
         checks.problem(row, f"the rule {row.values['rule']} needs a scorecard, and the programme has none")
     card = checks.settings.scorecards.get(programme.scorecard or "") if programme is not None else None
-    if row.values["population"] == "surveyed_people" and card is not None and not (card.people or card.weight):
+    if (
+        row.values["population"] == "surveyed_people"
+        and card is not None
+        and not (card.people or card.weight)
+    ):
         checks.problem(
             row,
             "the population is surveyed_people, and the scorecard does not say how many people a household has: "
