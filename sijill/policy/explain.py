@@ -311,7 +311,8 @@ def explanation_query(
             unions += _rule_lines(words, renderer, programme)
         if programme.get("scorecard"):
             more, lines = _score_lines(words, renderer, programme, at, cycle, facts_known, received or {})
-            ctes += more
+            # Two programmes may read one card.
+            ctes += [cte for cte in more if cte not in ctes]
             unions += lines
     body = "\nunion all\n".join(unions)
     return (
@@ -328,9 +329,9 @@ def _line(section: str, position: str, text: str, source: str, programme: str) -
 
 
 def _lines(section: str, said: Sequence[tuple[str, str]], source: str, programme: str) -> str:
-    """One pass over `source`, which may end in a condition, that says several sentences of each of its rows."""
+    """One pass over `source`, which may end in a condition `where d.…`, that says several sentences of each row."""
     listed = "\n, ".join(f"(({position})::numeric, {text})" for position, text in said)
-    table, where, condition = source.partition(" where ")
+    table, where, condition = source.partition(" where d.")
     return (
         f"select d.household_id, '{programme}'::text as programme, '{section}'::text as section"
         f", {SECTIONS.index(section)} as section_position, v.line_position, v.text\n{table}"
@@ -392,7 +393,11 @@ def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any])
     met_or_not: list[tuple[str, str]] = []
     would_meet: list[tuple[str, str]] = []
     criteria = renderer.macro("policy_rows", "criteria", code)
-    joined = f"from decided as d inner join facts as f on d.household_id = f.household_id where d.programme = '{code}'"
+    # Of the decision only what is read here: a criterion's own columns, such as the region, must mean the facts'.
+    joined = (
+        f"from (select household_id, reasons, rules, margin from decided where programme = '{code}') as d"
+        "\ninner join facts as f on d.household_id = f.household_id"
+    )
     statuses = programme["statuses"]
     selection = next(iter(renderer.macro("policy_rows", "selection", code)), None)
     on_the_line = selection is not None and selection["rule"] == "score" and "=" in selection["operator"]
@@ -643,12 +648,16 @@ def _changes(
     code, card_name = programme["code"], programme["scorecard"]
     card = words.policy.settings.scorecards[card_name]
     offered: list[str] = []
+    tries_all = True
     for place, name in enumerate(names, 1):
         if name == "constant" or columns_of(columns[name]["expression"]) & _FIXED_COLUMNS:
             continue
         mine = [r for r in rows if r["indicator"] == name]
         value = _value(words, name, columns[name])
-        for alternative in _alternatives(words, card.method, name, mine, columns[name], renderer):
+        alternatives = _alternatives(words, card.method, name, mine, columns[name], renderer)
+        # A quantity that counts by its amount has no answers to choose from: then nothing is said of all facts.
+        tries_all = tries_all and len(alternatives) > 1
+        for alternative in alternatives:
             offered.append(
                 f"({words.label('indicator', name)}, {value}, {alternative.words}"
                 f", ({alternative.points})::numeric / s.score_denominator"
@@ -702,11 +711,13 @@ def _changes(
         "change_none", label="d.label", alternative="d.alternative", score=words.points("d.score", "genitive")
     )
     decided = f"from decided as d where d.programme = '{code}'"
-    return [cte], [
+    lines = [
         _line("change", "100 + d.place", text, f"{joined} where d.flips and d.place <= {_NEAREST}", code),
-        _line("change", "100", none, f"{joined} where not d.any_flips and d.place = 1", code),
         _line("change", "900", words.say("caveat"), decided, code),
     ]
+    if tries_all:
+        lines.append(_line("change", "100", none, f"{joined} where d.place = 1 and not d.any_flips", code))
+    return [cte], lines
 
 
 def _alternatives(
