@@ -475,7 +475,7 @@ class Profile:
         As odds against the possibility that the record's person is not in the register, which counts 1 in
         `linkage.resolve.best_pairs`: training puts what that takes into the intercept.
         """
-        odds = self.match_rate / n_spine * 2.0**self.intercept
+        odds = float(self.match_rate / n_spine * 2.0**self.intercept)
         return min(0.5, odds / (1 + odds))
 
 
