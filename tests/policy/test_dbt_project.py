@@ -131,7 +131,7 @@ def test_every_policy_rule_behaves_as_its_unit_test_says(project: Project) -> No
 
 
 def fill(warehouse: Warehouse) -> None:
-    """Thirty surveyed households of one to five people, all in the population register; three surveyed twice."""
+    """Thirty surveyed households of one to five people, all in the population register; three surveyed twice. One declares disabilities that no card shows."""
     warehouse.execute(
         """
         insert into landing.canonical_survey_household
@@ -146,11 +146,12 @@ def fill(warehouse: Warehouse) -> None:
     warehouse.execute(
         """
         insert into landing.canonical_survey_member
-            (source, source_key, household_key, relationship, birth_date)
+            (source, source_key, household_key, relationship, birth_date, disability)
         select
             'members', h.source_key || '-' || j, h.source_key
             , case when j = 1 then 'head' else 'child' end
             , make_date(case when j = 1 then 1980 else 2010 + j end, 5, 5)
+            , case when h.source_key = 'h7' then 'severe' end
         from landing.canonical_survey_household as h
         cross join lateral generate_series(1, 1 + length(h.source_key) % 5) as j
         """
