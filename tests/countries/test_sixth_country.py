@@ -19,7 +19,7 @@ from sijill.policy import load_policy
 from tests.orchestration.conftest import sijill
 from warehouse import Warehouse
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.long]
 
 HOUSEHOLDS = 120
 CYCLE = "2026-11"

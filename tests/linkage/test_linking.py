@@ -393,9 +393,11 @@ def test_accuracy_counts_what_it_says() -> None:
 
 
 def test_only_evaluation_reads_truth() -> None:
-    """No other module of the room reads a file of data, or asks an installation for its truth."""
-    for path in ROOM.glob("*.py"):
-        if path.name == "evaluate.py":
+    """No module of the stage reads a file of data, or asks an installation for its truth."""
+    # `sijill link` reads its files and may be measured by a truth; Spark's own pairs come back as a file
+    elsewhere = {"evaluate.py", "files.py", "matching.py", "truth.py", "spark.py"}
+    for path in ROOM.rglob("*.py"):
+        if path.name in elsewhere:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
