@@ -45,7 +45,13 @@ def upgrade() -> None:
         schema="identity",
         comment="Every social identifier ever assigned: once, and never reused. Append-only",
     )
-    op.create_index("social_id_of_record", "social_id", ["source", "source_key"], schema="identity")
+    op.create_index(
+        "social_id_of_record",
+        "social_id",
+        ["source", "source_key"],
+        schema="identity",
+        postgresql_where=sa.text("is_provisional"),
+    )
     # A person of the register has one identifier for life, whatever happens to their records
     op.create_index(
         "social_id_of_spine_record",
