@@ -15,6 +15,7 @@ import pytest
 
 from sijill.policy import Policy, PolicyError, household_columns, load_policy, member_columns
 from sijill.policy.columns import benefit_member_columns
+from sijill.policy.labels import load_labels, missing_labels
 from sijill.policy.sql import Renderer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -260,6 +261,14 @@ def test_a_benefit_of_a_member_may_read_what_the_engine_keeps_by_month() -> None
     """Checks read the model's contract, the models a macro: one list."""
     assert benefit_member_columns() == set(Renderer({}, {}).macro("member_fact_columns"))
     assert benefit_member_columns() < member_columns()
+
+
+@pytest.mark.parametrize(
+    "country", sorted(path.parent.name for path in (ROOT / "countries").glob("*/policy"))
+)
+def test_every_code_that_an_explanation_shows_has_words_in_each_language(country: str) -> None:
+    policy = load_policy(ROOT / "countries" / country)
+    assert missing_labels(policy, load_labels(policy.folder)) == []
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
