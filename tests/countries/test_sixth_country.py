@@ -19,7 +19,7 @@ from sijill.policy import load_policy
 from tests.orchestration.conftest import sijill
 from warehouse import Warehouse
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.long]
 
 HOUSEHOLDS = 120
 CYCLE = "2026-11"
@@ -175,8 +175,8 @@ POLICY = {
     "elders,quantile,surveyed_households,2,1,poorest_half,richer_half\n",
     "benefits.csv": "programme,benefit,statuses,per,condition,amount,frequency\n"
     "elders,pension,pensioner,member,age_years >= {evidence.elderly_age},elders.pension,monthly\n",
-    "reasons.csv": "reason,ar,fr,en\nnobody_elderly,,,Nobody is elderly.\npoorest_half,,,In the poorest half.\n"
-    "richer_half,,,Not in the poorest half.\n",
+    "reasons.csv": "reason,en\nnobody_elderly,Nobody is elderly.\npoorest_half,In the poorest half.\n"
+    "richer_half,Not in the poorest half.\n",
     "parameters.csv": "parameter,value,unit,meaning_fr,legal_text_fr,gazette\n"
     + "".join(
         f"{name},{value},,,The test's own,\n"
