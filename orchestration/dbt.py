@@ -87,7 +87,8 @@ def evidence_tables(country: Country) -> dict[str, list[str]]:
     tables: dict[str, list[str]] = {}
     for contract in load_contracts(country):
         for table in contract.tables:
-            tables.setdefault(table.entity, []).append(table.name)
+            if table.entity is not None:
+                tables.setdefault(table.entity, []).append(table.name)
     return tables
 
 

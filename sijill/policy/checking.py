@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from sijill.policy.columns import household_columns, member_columns, plain_name
-from sijill.policy.expressions import PLACEHOLDER, fault, nearest
+from sijill.policy.columns import benefit_member_columns, household_columns, member_columns, plain_name
+from sijill.policy.expressions import PLACEHOLDER, columns_of, fault, nearest
 from sijill.policy.rows import FRACTION, NAME, NUMBER, Row, covered
 from sijill.policy.settings import Inputs, Programme, ProgrammeFile, Scorecard
 
@@ -19,14 +19,14 @@ class Checks:
     Attributes:
         settings: `programme.yaml`.
         tables: rows by kind, each series closed.
-        reasons: text by reason code and language.
+        reasons: text by reason code and language; None when the file could not be read, which is a problem already.
         problems: what was found so far.
         files: columns of the flat files at hand, besides those that the pack declares.
     """
 
     settings: ProgrammeFile
     tables: Mapping[str, list[Row]]
-    reasons: Mapping[str, Mapping[str, str]]
+    reasons: Mapping[str, Mapping[str, str]] | None
     problems: list[str] = field(default_factory=list)
     files: Inputs | None = None
 
@@ -82,6 +82,8 @@ class Checks:
     def reason(self, row: Row, column: str) -> None:
         """The cell is a reason code that has a text in each of the pack's languages."""
         code = row.values[column]
+        if self.reasons is None:
+            return
         if code not in self.reasons:
             self.problem(row, f"{column} '{code}' has no line in reasons.csv")
             return
@@ -110,6 +112,19 @@ class Checks:
         found = fault(row.values[column], columns, of_members=of_members)
         if found:
             self.problem(row, f"{column}: {found}")
+
+    def member_condition(self, row: Row, ranks: Iterable[str] = ()) -> None:
+        """The row's condition is over the facts of a member that are kept by month, and the ranks given."""
+        kept = benefit_member_columns()
+        before = len(self.problems)
+        self.sql(row, "condition", kept | set(ranks), self.whole_parameters)
+        if len(self.problems) > before and "unknown column" in self.problems[-1]:
+            now_only = sorted(columns_of(row.values["condition"]) & member_columns() - kept)
+            if now_only:
+                self.problems[-1] = (
+                    f"{row.file} line {row.line}: condition: {', '.join(now_only)} of a member is known for today "
+                    f"only, and money belongs to a month; kept by month are {', '.join(sorted(kept))}"
+                )
 
     def condition(self, row: Row) -> None:
         """The row's condition is about its own indicator."""

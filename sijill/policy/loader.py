@@ -19,6 +19,7 @@ from sijill.policy.kinds import KINDS, Kind
 from sijill.policy.pack import Policy, version_of
 from sijill.policy.rows import DATED_COLUMNS, NAME, STANDINGS, Row
 from sijill.policy.settings import Inputs, Programme, ProgrammeFile, Scorecard
+from sijill.policy.wording import LANGUAGES
 
 
 def load_policy(folder: Path | str, files: Inputs | None = None) -> Policy:
@@ -68,7 +69,7 @@ class _Loader:
             name: tuple(self._normalise(KINDS[name], row) for row in rows) for name, rows in tables.items()
         }
         return Policy(
-            self.folder, version_of(settings, normalised, reasons), settings, normalised, dict(reasons)
+            self.folder, version_of(settings, normalised, reasons or {}), settings, normalised, reasons or {}
         )
 
     def _programme_file(self) -> ProgrammeFile | None:
@@ -213,14 +214,25 @@ class _Loader:
                     closed[id(row)] = replace(closed[id(row)], later=later)
         return [closed[id(row)] for row in rows]
 
-    def _reasons(self, settings: ProgrammeFile | None) -> dict[str, dict[str, str]]:
+    def _reasons(self, settings: ProgrammeFile | None) -> dict[str, dict[str, str]] | None:
+        """Texts by reason code and language; None when the file cannot be read.
+
+        The header has the pack's languages; a language of explanations beside them may be there.
+        """
         file = self.folder / "reasons.csv"
         if not file.is_file():
             if settings is not None and settings.programmes:
                 self.problems.append("reasons.csv: missing")
+                return None
             return {}
         reasons: dict[str, dict[str, str]] = {}
-        for line, cells in self._records(file, ("reason", "ar", "fr", "en")):
+        languages = settings.languages if settings is not None else []
+        beside = [language for language in LANGUAGES if language not in languages]
+        before = len(self.problems)
+        records = self._records(file, ("reason", *languages, *beside), dict.fromkeys(beside, ""))
+        if not records and len(self.problems) > before:
+            return None
+        for line, cells in records:
             code = cells.pop("reason")
             if not NAME.fullmatch(code):
                 self.problems.append(f"reasons.csv line {line}: '{code}' is not a name (a-z, 0-9, _)")

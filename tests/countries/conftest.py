@@ -12,7 +12,7 @@ from sijill.country import Country
 from simulation import SimulationReport, simulate
 
 COUNTRIES = ("morocco", "palestine", "egypt", "lebanon")
-HOUSEHOLDS = 150
+HOUSEHOLDS = 300
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from sijill.policy import load_policy
 from tests.orchestration.conftest import sijill
 from warehouse import Warehouse
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.long]
 
 HOUSEHOLDS = 120
 CYCLE = "2026-11"
@@ -175,8 +175,8 @@ POLICY = {
     "elders,quantile,surveyed_households,2,1,poorest_half,richer_half\n",
     "benefits.csv": "programme,benefit,statuses,per,condition,amount,frequency\n"
     "elders,pension,pensioner,member,age_years >= {evidence.elderly_age},elders.pension,monthly\n",
-    "reasons.csv": "reason,ar,fr,en\nnobody_elderly,,,Nobody is elderly.\npoorest_half,,,In the poorest half.\n"
-    "richer_half,,,Not in the poorest half.\n",
+    "reasons.csv": "reason,en\nnobody_elderly,Nobody is elderly.\npoorest_half,In the poorest half.\n"
+    "richer_half,Not in the poorest half.\n",
     "parameters.csv": "parameter,value,unit,meaning_fr,legal_text_fr,gazette\n"
     + "".join(
         f"{name},{value},,,The test's own,\n"
@@ -240,7 +240,8 @@ def write(folder: Path) -> Path:
     for file, text in POLICY.items():
         (folder / "policy" / file).write_text(text, encoding="utf-8")
     # A model is data too. Training one takes longer than all the rest, and is not what this test is about.
-    shutil.copy(COUNTRIES_FOLDER / "tunisia" / "models" / "person_v1.json", folder / "models")
+    for model in (COUNTRIES_FOLDER / "tunisia" / "models").glob("person_v*.json"):
+        shutil.copy(model, folder / "models")
     return folder
 
 

@@ -52,7 +52,7 @@ def test_a_java_without_sparks_module_gets_a_launcher_that_leaves_it_out(tmp_pat
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """A local cluster of two workers, for this module."""
-    pytest.importorskip("pyspark", reason="Spark is not installed: make test installs it")
+    pytest.importorskip("pyspark", reason="Spark is not installed: make test-spark installs it")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIJILL_SPARK_MASTER", "local[2]")
         patch.setenv("SIJILL_SPARK_MEMORY", "1g")
@@ -66,7 +66,7 @@ def people() -> People:
     return people_module.load(people_module.connect(), febrl()[0], "population_register")
 
 
-@pytest.mark.slow
+@pytest.mark.spark
 @pytest.mark.usefixtures("cluster")
 def test_spark_finds_the_same_pairs_levels_and_weights_as_duckdb(people: People) -> None:
     name = people.profiles[0]
@@ -91,7 +91,7 @@ def test_spark_finds_the_same_pairs_levels_and_weights_as_duckdb(people: People)
     assert apart <= TOLERANCE
 
 
-@pytest.mark.slow
+@pytest.mark.spark
 @pytest.mark.usefixtures("cluster")
 def test_jaro_winkler_is_duckdbs_to_the_last_digit() -> None:
     generator = random.Random(5)

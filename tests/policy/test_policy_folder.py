@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -12,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from sijill.policy import Policy, PolicyError, household_columns, load_policy, member_columns
+from sijill.policy.columns import benefit_member_columns
+from sijill.policy.labels import load_labels, missing_labels
+from sijill.policy.sql import Renderer
 
 ROOT = Path(__file__).resolve().parents[2]
 TUNISIA = ROOT / "countries" / "tunisia" / "policy"
@@ -152,8 +157,11 @@ FAULTS = [
      "dimension 'wealth'"),
     ("condition on another indicator", "scorecard.csv", "severe_disability,severe_disability >= 1",
      "severe_disability,chronic_disease >= 1", "unknown column 'chronic_disease'"),
-    ("text missing in a language", "programme.yaml", "languages: [ar, fr, en]", "languages: [ar, fr, en, ber]",
-     "no text in ber"),
+    ("column missing for a language", "programme.yaml", "languages: [ar, fr, en]", "languages: [ar, fr, en, ber]",
+     "reasons.csv line 1: the header lacks ber"),
+    ("benefit on a fact not kept by month", "benefits.csv", "age_years <= {allocation_familiale.age_max}",
+     "monthly_wage_amount <= {allocation_familiale.age_max}",
+     "monthly_wage_amount of a member is known for today only"),
     ("unknown scorecard", "programme.yaml", "scorecard: amen_score", "scorecard: other", "unknown scorecard other"),
     ("unknown setting", "programme.yaml", "rounding: half_up", "rounding: up", "rounding"),
 ]  # fmt: skip
@@ -224,6 +232,43 @@ def test_a_missing_file_a_wrong_header_and_a_ragged_line_are_named(edited: Edit)
     assert "benefits.csv: missing" in found
     assert "selection.csv line 1: the header lacks reason_out," in found
     assert f"reasons.csv line {last + 1}: 2 cells, the header has 4" in found
+
+
+def test_a_header_without_a_language_is_said_once_and_not_for_every_reason(edited: Edit) -> None:
+    found = problems(edited("programme.yaml", "languages: [ar, fr, en]", "languages: [ar, fr, en, ber]"))
+    assert found.count("reasons.csv") == 1
+
+
+def test_reasons_have_the_columns_of_the_languages_of_the_pack_and_no_others(edited: Edit) -> None:
+    folder = edited("programme.yaml", "languages: [ar, fr, en]", "languages: [ar, ber]")
+    file = folder / "reasons.csv"
+    with file.open(encoding="utf-8", newline="") as source:
+        rows = list(csv.DictReader(source))
+    with file.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.writer(target)
+        writer.writerow(["reason", "ar", "ber"])
+        writer.writerows([row["reason"], row["ar"], f"ber {row['fr']}"] for row in rows)
+    reasons = load_policy(folder).reasons
+    assert reasons["second_home"]["ber"].startswith("ber ")
+    writing = file.read_text(encoding="utf-8")
+    file.write_text(writing.replace("reason,ar,ber", "reason,ar,deu", 1), encoding="utf-8")
+    assert "the header lacks ber, has unknown deu" in problems(folder)
+    file.write_text(re.sub(r"ber .*", "", writing), encoding="utf-8")
+    assert "has no text in ber" in problems(folder)
+
+
+def test_a_benefit_of_a_member_may_read_what_the_engine_keeps_by_month() -> None:
+    """Checks read the model's contract, the models a macro: one list."""
+    assert benefit_member_columns() == set(Renderer({}, {}).macro("member_fact_columns"))
+    assert benefit_member_columns() < member_columns()
+
+
+@pytest.mark.parametrize(
+    "country", sorted(path.parent.name for path in (ROOT / "countries").glob("*/policy"))
+)
+def test_every_code_that_an_explanation_shows_has_words_in_each_language(country: str) -> None:
+    policy = load_policy(ROOT / "countries" / country)
+    assert missing_labels(policy, load_labels(policy.folder)) == []
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sijill.policy.checking import Checks
-from sijill.policy.columns import benefit_member_columns, household_columns
+from sijill.policy.columns import household_columns
 from sijill.policy.kinds.base import Kind
 from sijill.policy.rows import Row, as_variables
 
@@ -36,14 +36,15 @@ def _check(checks: Checks, row: Row) -> None:
     checks.one_of(row, "per", ("household", "member"))
     checks.one_of(row, "frequency", FREQUENCIES)
     check_statuses(checks, row)
-    if row.values["condition"]:
-        columns = household_columns() if row.values["per"] == "household" else benefit_member_columns()
-        ranks = {
+    if row.values["condition"] and row.values["per"] == "household":
+        checks.sql(row, "condition", household_columns(), checks.whole_parameters)
+    elif row.values["condition"]:
+        ranks = [
             other.values["rank"]
             for other in checks.tables["ranks"]
-            if other.values["programme"] == row.values["programme"] and row.values["per"] == "member"
-        }
-        checks.sql(row, "condition", columns | ranks, checks.whole_parameters)
+            if other.values["programme"] == row.values["programme"]
+        ]
+        checks.member_condition(row, ranks)
     checks.product(row, "amount")
     _check_frequency(checks, row)
 

@@ -7,7 +7,6 @@ null for who does not fit. Equal birth dates are told apart by the social identi
 from __future__ import annotations
 
 from sijill.policy.checking import Checks
-from sijill.policy.columns import benefit_member_columns
 from sijill.policy.kinds.base import Kind
 from sijill.policy.rows import Row
 
@@ -19,7 +18,7 @@ def _check(checks: Checks, row: Row) -> None:
         checks.problem(row, f"rank '{row.values['rank']}' must begin with 'rank_' and hold no dot")
     checks.one_of(row, "order", ("oldest_first", "youngest_first"))
     if row.values["condition"]:
-        checks.sql(row, "condition", benefit_member_columns(), checks.whole_parameters)
+        checks.member_condition(row)
 
 
 KIND = Kind(
