@@ -416,8 +416,9 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.step:
         work = _STEPS[asked.step]
-        found = land(asked.home, asked.survey, asked.register) if work is None else work(asked.home)
-        print(json.dumps(found))
+        print(
+            json.dumps(land(asked.home, asked.survey, asked.register) if work is None else work(asked.home))
+        )
         return
     with tempfile.TemporaryDirectory() as folder:
         home = asked.home or Path(folder)
