@@ -16,7 +16,7 @@ SEED ?= 1
 CYCLE ?=
 WORKERS ?= 2
 
-.PHONY: help setup run ui test test-spark lint format lock stop clean bench-policy bench-linkage bench-linkage-speed
+.PHONY: help setup run ui test test-long test-spark lint format lock stop clean bench-policy bench-linkage bench-linkage-speed
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,8 +40,11 @@ $(SPARK_STAMP): $(STAMP) requirements-spark.lock
 	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	@touch $@
 
-test: $(STAMP)  ## all tests but Spark's
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not spark"
+test: $(STAMP)  ## the tests, in under five minutes
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not spark and not long"
+
+test-long: $(STAMP)  ## the tests that take longer: another whole country, random histories
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m long
 
 test-spark: $(STAMP) $(SPARK_STAMP)  ## the same links on a local Spark cluster as on DuckDB
 	@$(BIN)/python -m pytest -q -m spark

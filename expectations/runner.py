@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -417,9 +418,27 @@ def _kind(message: str) -> str:
     return (name.group(1) or name.group(2)) if name else "error"
 
 
+@contextlib.contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Hide a package that is not loaded yet: what would import it because it is there does without.
+
+    Great Expectations imports all of PySpark where it finds it, which takes seconds and ends a process whose main
+    module has no file.
+    """
+    hidden = package not in sys.modules
+    if hidden:
+        sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            sys.modules.pop(package, None)
+
+
 def _great_expectations() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations
+    with _without("pyspark"):
+        import great_expectations
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     # Registering a rule prints a notice the first time.

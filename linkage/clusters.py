@@ -70,7 +70,7 @@ def _average_linkage(x: Ints, y: Ints, bits: Floats) -> list[list[int]]:
             members.setdefault(one, [one])
             near.setdefault(one, {})[other] = w - _BITS_UNSEEN
     # sums are kept above the weight of an unseen pair, so that merging groups adds them
-    heap = [(-w, *sorted((i, j))) for i, row in near.items() for j, w in row.items() if i < j]
+    heap = [(-w, i, j) for i, row in near.items() for j, w in row.items() if i < j]
     heapq.heapify(heap)
     while heap:
         mean, i, j = heapq.heappop(heap)

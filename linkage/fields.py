@@ -181,7 +181,8 @@ def _birth_of_parts(connection: duckdb.DuckDBPyConnection, source: str, columns:
         ).fetchall()[0]
         place = max(range(3), key=lambda i: sizes[i] or 0)
         rest = [c for i, c in enumerate(whole) if i != place]
-        year, month, day = whole[place], *(rest if place == 0 else reversed(rest))
+        month, day = rest if place == 0 else rest[::-1]
+        year = whole[place]
     else:
         year = columns["birth_year"][0]
         month = columns.get("birth_month", ["null::text"])[0]

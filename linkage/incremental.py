@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from linkage import duplicates
 from linkage.model import LinkageError, Profile
-from linkage.pairs import LEAST_WEIGHT, score
+from linkage.pairs import LEAST_WEIGHT, score_changed, score_within
 from linkage.people import People, count, standardised
 from linkage.resolve import best_pairs, resolve
 from linkage.standardise import IDENTITY_COLUMNS, NAME_PARTS
@@ -292,26 +292,24 @@ def _score(people: People, profiles: Mapping[str, Profile], statistics: Statisti
     )
     scored = 0
     for name in people.profiles:
-        prior = profiles[name].prior(statistics.n_spine)
-        for left, right in ((f"new_{name}", "spine"), (f"people_{name}", "spine_new")):
-            score(
-                people,
-                profiles[name],
-                statistics.rules.get(name, ()),
-                "pair_new",
-                left=left,
-                right=right,
-                prior=prior,
-                least_weight=LEAST_WEIGHT,
-            )
-            connection.execute(
-                "insert into state.pair by name"
-                " select left_id as record_id, right_id as spine_id, match_weight from pair_new"
-            )
-            connection.execute("insert into affected select distinct left_id from pair_new")
-            scored += count(connection, "pair_new")
+        score_changed(
+            people,
+            profiles[name],
+            statistics.rules.get(name, ()),
+            "pair_new",
+            new=(f"new_{name}", "spine_new"),
+            known=(f"people_{name}", "spine"),
+            prior=profiles[name].prior(statistics.n_spine),
+            least_weight=LEAST_WEIGHT,
+        )
+        connection.execute(
+            "insert into state.pair by name"
+            " select left_id as record_id, right_id as spine_id, match_weight from pair_new"
+        )
+        connection.execute("insert into affected select distinct left_id from pair_new")
+        scored += count(connection, "pair_new")
         connection.execute(f"insert into affected select record_id from new_{name}")
-        # only now: the rows of the register that are new have met the new people already
+        # only now: until here, new people were told from known ones
         connection.execute(f"insert into state.people_{name} by name select * from new_{name}")
     connection.execute(
         "create or replace temp table pair_affected as select * from state.pair semi join affected using (record_id)"
@@ -386,24 +384,18 @@ def _twins(
             f"create or replace temp table stale_{name} as"
             f" select * from loose_{name} where abs(record_id) not in (select record_id from fresh)"
         )
-        # a pair is scored with the lower record_id on the left, as within one table
-        for left, right in (
-            (f"fresh_{name}", None),
-            (f"fresh_{name}", f"stale_{name}"),
-            (f"stale_{name}", f"fresh_{name}"),
-        ):
-            table = f"twin_{len(parts)}"
-            score(
-                people,
-                profiles[name],
-                statistics.twin_rules.get(name, ()),
-                table,
-                left=left,
-                right=right,
-                prior=duplicates.prior(profiles[name], statistics.n_spine),
-                least_weight=duplicates.LEAST_WEIGHT,
-            )
-            parts.append(f"select * from {table} where left_id < right_id")
+        table = f"twin_{name}"
+        score_within(
+            people,
+            profiles[name],
+            statistics.twin_rules.get(name, ()),
+            table,
+            new=f"fresh_{name}",
+            known=f"stale_{name}",
+            prior=duplicates.prior(profiles[name], statistics.n_spine),
+            least_weight=duplicates.LEAST_WEIGHT,
+        )
+        parts.append(f"select * from {table}")
     duplicates.merge_twins(connection, " union all ".join(parts), "twin_new")
     connection.execute("insert into state.twin by name select * from twin_new")
     connection.execute("delete from state.loose_identity")

@@ -252,7 +252,7 @@ def fit(sample: Sample, iterations: int = 15) -> Learnt:
         seen = []
         for i, f in enumerate(sample.fields):
             has = sample.levels[:, i] >= 0
-            found = np.bincount(sample.levels[has, i], weights=p[has], minlength=f.n_levels)
+            found = _sums(sample.levels[has, i], p[has], f.n_levels)
             seen.append(found)
             m[i] = (found + _SMOOTHING) / (found.sum() + _SMOOTHING * f.n_levels)
             if f.name in _OWN and m[i][0] > _MOST_CHANGED:
@@ -304,7 +304,10 @@ class Weights:
 def score(sample: Sample, learnt: Learnt, weights: Weights) -> Floats:
     """Natural log of each pair's odds against a stranger, prior included."""
     total = _score(sample, weights.level, learnt.u, weights.term)
-    return np.clip(total + weights.intercept + np.log(weights.match_rate / sample.n_right), -50, 50)
+    log_odds: Floats = np.clip(
+        total + weights.intercept + np.log(weights.match_rate / sample.n_right), -50, 50
+    )
+    return log_odds
 
 
 def first_weights(learnt: Learnt) -> Weights:
@@ -354,8 +357,8 @@ def rival_weights(
         is_rival = sure[sample.group] & (q < best[sample.group])
         if is_rival.sum() < _LEAST_RIVALS:
             break
-        partners = np.bincount(of_pair, weights=q, minlength=len(kinds))
-        rivals = np.bincount(of_pair, weights=is_rival * (sample.n_left / sure.sum()), minlength=len(kinds))
+        partners = _sums(of_pair, q, len(kinds))
+        rivals = _sums(of_pair, is_rival * (sample.n_left / sure.sum()), len(kinds))
         beta = _regress(x, partners, rivals, beta, prior)
         learned = True
     if not learned:
@@ -422,13 +425,18 @@ def compete(sample: Sample, log_odds: Floats, absent: float, *, unique_left: boo
 
     With `unique_left`, a person of the register has at most one record, too.
     """
-    odds = np.exp(np.clip(log_odds, -50, 50))
+    odds: Floats = np.exp(np.clip(log_odds, -50, 50))
     if sample.dedupe:
         return odds / (1 + odds)
-    total = np.bincount(sample.group, weights=odds)[sample.group]
+    total: Floats = np.bincount(sample.group, weights=odds)[sample.group]
     if unique_left:
         total = total + np.bincount(sample.other, weights=odds)[sample.other] - odds
     return odds / (absent + total)
+
+
+def _sums(of: NDArray[Any], weights: Floats, n: int) -> Floats:
+    """Sum of the weights of each of `n` groups; `of` holds each weight's group."""
+    return np.bincount(of, weights=weights, minlength=n).astype(np.float64)
 
 
 def estimated_precision(sample: Sample, log_odds: Floats, absent: float) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -239,32 +240,22 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         doubtful = plain_text(review.weigh(people, profiles, priors))
         clock.lap("review")
 
-        run.say("keeping what the next run builds on")
+        run.say("recording identifiers, and keeping what the next run builds on")
         token = str(uuid.uuid4())
         statistics = Statistics(people.n_spine, rules, twin_rules)
-        part = state.save(
-            people,
-            run.file,
-            {
-                "token": token,
-                "fingerprint": run.fingerprint(model),
-                "statistics": statistics.dump(),
-                "last_adjudication": str(last_adjudication),
-            },
-            noted.hashes(),
-        )
-        clock.lap("state")
-
-        run.say("recording identifiers")
         resolved = plain_text(connection.sql(_OUTCOME).to_arrow_table())
         sources = _by_source(connection, "resolved", "person_of")
+        kept: Future[Path] = Future()
 
         def also(transaction: Transaction) -> None:
             review.write(transaction, doubtful, cycle=run.cycle, run_id=run.run_id)
             _log(transaction, run, model, resolved.num_rows, last_adjudication, token, is_incremental=False)
+            kept.result()  # without a state to go with it, the ledger stays as it was
 
-        with pages.made_beside(people, model, run.installation, run.cycle) as inspection:
-            changes = record(
+        # the database is at work here, DuckDB there
+        with ThreadPoolExecutor(1, thread_name_prefix="ledger") as ledger:
+            recorded = ledger.submit(
+                record,
                 warehouse,
                 resolved,
                 spine=country.spine,
@@ -273,7 +264,27 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
                 run_id=run.run_id,
                 also=also,
             )
-        state.keep(part, run.file)
+            try:
+                kept.set_result(
+                    state.save(
+                        people,
+                        run.file,
+                        {
+                            "token": token,
+                            "fingerprint": run.fingerprint(model),
+                            "statistics": statistics.dump(),
+                            "last_adjudication": str(last_adjudication),
+                        },
+                        noted.hashes(),
+                    )
+                )
+            except BaseException as error:
+                kept.set_exception(error)
+                raise
+            clock.lap("state")
+            with pages.made_beside(people, model, run.installation, run.cycle) as inspection:
+                changes = recorded.result()
+        state.keep(kept.result(), run.file)
         clock.lap("ledger")
         n_spine = people_module.count(connection, "spine")
     finally:

@@ -37,14 +37,20 @@ REVIEW_PROBABILITY = 0.20
 # wrongly: too rare to be estimated by sampling, in which true pairs would dominate
 _NUMBER_U = {"exact": 1e-6, "other_person": 2e-4, "slip": 1e-5}
 
+# A chain in no fixed order is cut as if the given name came first. The letters are compared where the
+# consonants differ: names swapped are seldom spelled alike, too
+_SWAPPED = (
+    "(given_skeleton_l = family_skeleton_r or jaro_winkler_similarity(given_la_l, family_la_r) >= 0.88)"
+    " and (family_skeleton_l = given_skeleton_r or jaro_winkler_similarity(family_la_l, given_la_r) >= 0.88)"
+)
+
 # People give a spouse's, parent's or child's number for their own: number and family name then agree and
-# the person is another. Worded without the columns that blocking rules name, which would keep expectation-
-# maximisation from learning it.
+# the person is another
 _SAME_PERSON = (
-    "coalesce(jaro_winkler_similarity(given_sound_l, given_sound_r) >= 0.75"
-    " or jaro_winkler_similarity(given_sound_l, family_sound_r) >= 0.9"
-    " or length(given_sound_l) = 1 or length(given_sound_r) = 1, true)"
-    " or birth_digits_l = birth_digits_r"
+    "given_skeleton_l is null or given_skeleton_r is null or given_skeleton_l = given_skeleton_r"
+    " or given_la_l = given_la_r or jaro_winkler_similarity(given_sound_l, given_sound_r) >= 0.75"
+    " or length(given_sound_l) = 1 or length(given_sound_r) = 1"
+    f" or {_SWAPPED} or birth_digits_l = birth_digits_r"
 )
 
 
@@ -61,7 +67,6 @@ def _null(sql: str) -> dict[str, Any]:
 
 
 _ELSE = _level("ELSE", "different")
-_SWAPPED = "given_skeleton_l = family_skeleton_r and family_skeleton_l = given_skeleton_r"
 
 
 def _name_comparison(part: str) -> dict[str, Any]:
@@ -475,7 +480,7 @@ class Profile:
         As odds against the possibility that the record's person is not in the register, which counts 1 in
         `linkage.resolve.best_pairs`: training puts what that takes into the intercept.
         """
-        odds = self.match_rate / n_spine * 2.0**self.intercept
+        odds = float(self.match_rate / n_spine * 2.0**self.intercept)
         return min(0.5, odds / (1 + odds))
 
 

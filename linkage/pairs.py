@@ -43,28 +43,131 @@ def score(
         prior: probability that two rows drawn at random are one person.
         least_weight: in bits, prior included; pairs below are left out.
     """
-    from splink import DuckDBAPI, Linker
-
     connection = people.connection
     rules = list(rules)
-    empty = f"create or replace temp table {table} (left_id bigint, right_id bigint, match_weight double)"
+    empty = _EMPTY.format(table=table)
     if not rules or any(not people.rows(side) for side in (left, right or left)):
         connection.execute(empty)
         return
     if right is not None:
         # Splink copies its inputs whole: only rows that a rule brings together are given to it
-        meet = {
-            side: " union ".join(_meeting(rule, left, right, side) for rule in rules) for side in ("l", "r")
-        }
-        for name, side, source in (("near_left", "l", left), ("near_right", "r", right)):
-            connection.execute(
-                f"create or replace temp table {name} as select s.* from {source} as s"
-                f" semi join ({meet[side]}) as m using (record_id)"
-            )
+        for name, query in (
+            ("near_left", _near(rules, left, right, "l")),
+            ("near_right", _near(rules, left, right, "r")),
+        ):
+            connection.execute(f"create or replace temp table {name} as {query}")
         left, right = "near_left", "near_right"
         if not people.rows(left):
             connection.execute(empty)
             return
+    _predict(people, profile, rules, table, left, right, prior, least_weight)
+
+
+def score_changed(
+    people: People,
+    profile: Profile,
+    rules: Iterable[BlockingRule],
+    table: str,
+    *,
+    new: tuple[str, str],
+    known: tuple[str, str],
+    prior: float,
+    least_weight: float,
+) -> None:
+    """Create `table` as `score` does: the pairs between two tables of which one row at least is new.
+
+    Args:
+        people: with `tf_<part>`, and the tables to compare.
+        profile: what was learnt.
+        rules: of blocking.
+        table: to create.
+        new: rows that are new, on the left and on the right. Those on the right may be among the known.
+        known: the others, on the left and on the right.
+        prior: probability that two rows drawn at random are one person.
+        least_weight: in bits, prior included; pairs below are left out.
+    """
+    connection = people.connection
+    rules = list(rules)
+    (new_left, new_right), (left, right) = new, known
+    # each call of Splink costs a second: what meets what is new goes into one, and what was known is left out
+    parts: dict[str, list[str]] = {"near_left": [], "near_right": []}
+    if rules and people.rows(new_left):
+        parts["near_left"].append(f"select * from {new_left}")
+        parts["near_right"].append(_near(rules, new_left, right, "r"))
+    if rules and people.rows(new_right):
+        parts["near_left"].append(_near(rules, left, new_right, "l"))
+        parts["near_right"].append(f"select * from {new_right}")
+    for name, queries in parts.items():
+        some = (
+            " union all by name ".join(f"({query})" for query in queries) or f"select * from {left} limit 0"
+        )
+        connection.execute(
+            f"create or replace temp table {name} as select distinct on (record_id) * from ({some})"
+        )
+    if not people.rows("near_left") or not people.rows("near_right"):
+        connection.execute(_EMPTY.format(table=table))
+        return
+    _predict(people, profile, rules, table, "near_left", "near_right", prior, least_weight)
+    connection.execute(
+        f"delete from {table} where left_id not in (select record_id from {new_left})"
+        f" and right_id not in (select record_id from {new_right})"
+    )
+
+
+def score_within(
+    people: People,
+    profile: Profile,
+    rules: Iterable[BlockingRule],
+    table: str,
+    *,
+    new: str,
+    known: str,
+    prior: float,
+    least_weight: float,
+) -> None:
+    """Create `table` as `score` does: the pairs within two tables taken together of which one row at least is new.
+
+    Args:
+        people: with `tf_<part>`, and the tables to compare.
+        profile: what was learnt.
+        rules: of blocking.
+        table: to create.
+        new: rows that are new.
+        known: the others.
+        prior: probability that two rows drawn at random are one person.
+        least_weight: in bits, prior included; pairs below are left out.
+    """
+    connection = people.connection
+    rules = list(rules)
+    if not rules or not people.rows(new):
+        connection.execute(_EMPTY.format(table=table))
+        return
+    # the rule is not the same from left to right as from right to left
+    near = f"({_near(rules, known, new, 'l')}) union all by name ({_near(rules, new, known, 'r')})"
+    connection.execute(
+        f"""create or replace temp table near_within as
+        select distinct on (record_id) * from ({near} union all by name (select * from {new}))"""
+    )
+    _predict(people, profile, rules, table, "near_within", None, prior, least_weight)
+    connection.execute(
+        f"delete from {table} where left_id not in (select record_id from {new})"
+        f" and right_id not in (select record_id from {new})"
+    )
+
+
+def _predict(
+    people: People,
+    profile: Profile,
+    rules: list[BlockingRule],
+    table: str,
+    left: str,
+    right: str | None,
+    prior: float,
+    least_weight: float,
+) -> None:
+    from splink import DuckDBAPI, Linker
+
+    connection = people.connection
     configuration = settings(copy.deepcopy(profile.comparisons), rules)
     configuration["probability_two_random_records_match"] = min(0.5, prior)
     configuration["link_type"] = "dedupe_only" if right is None else "link_only"
@@ -86,6 +189,15 @@ def score(
         f" match_weight from {edges.physical_name}"
     )
     edges.drop_table_from_database_and_remove_from_cache()
+
+
+_EMPTY = "create or replace temp table {table} (left_id bigint, right_id bigint, match_weight double)"
+
+
+def _near(rules: list[BlockingRule], left: str, right: str, side: str) -> str:
+    """Query of the rows of one side that a rule brings together with a row of the other."""
+    met = " union ".join(_meeting(rule, left, right, side) for rule in rules)
+    return f"select s.* from {left if side == 'l' else right} as s semi join ({met}) as m using (record_id)"
 
 
 def _meeting(rule: BlockingRule, left: str, right: str, side: str) -> str:

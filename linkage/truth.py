@@ -133,7 +133,9 @@ def reliability(found: Matching, truth: pa.Table) -> Reliability:
         connection.register("clusters", found.clusters)
         together, within = connection.execute(
             """with c as (select cluster_id, person from clusters as c join truth as t on t.key = c.key::text)
-            select (select coalesce(sum(n * (n - 1) / 2), 0) from (select count(*) as n from c group by all)),
+            select
+                (select coalesce(sum(n * (n - 1) / 2), 0) from (
+                    select count(*) as n from c group by cluster_id, person)),
                 (select coalesce(sum(n * (n - 1) / 2), 0) from (select count(*) as n from c group by cluster_id))"""
         ).fetchall()[0]
         cluster_precision = float(together) / float(within) if within else 1.0

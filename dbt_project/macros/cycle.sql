@@ -29,9 +29,12 @@
     set local work_mem = '64MB'
 {%- endmacro %}
 
-{# Post-hook: without fresh statistics the next model's joins are planned for an empty table. #}
+{# Post-hook: without fresh statistics the next model's joins are planned for an empty table. Nothing joins on an array or a
+   document, and their statistics are the dearest. #}
 {% macro refresh_statistics() -%}
-    {% if model.config.materialized != 'view' %}analyze {{ this }}{% endif %}
+    {% set plain = [] %}
+    {% for name, column in model.columns.items() if not (column.data_type or '').endswith('[]') and column.data_type != 'jsonb' %}{% do plain.append(name) %}{% endfor %}
+    {% if model.config.materialized != 'view' %}analyze {{ this }}{{ ' (' ~ plain | join(', ') ~ ')' if plain }}{% endif %}
 {%- endmacro %}
 
 {# CTE text: for each month and member that a later cycle corrected, the last cycle that did; none while `relation` is made anew. #}

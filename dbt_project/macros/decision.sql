@@ -129,6 +129,8 @@
 {% set capacity = policy_rows('capacity', code) %}
 {% set tiers = policy_rows('tiers', code) %}
 {% set stages = rules | map(attribute='stage') | unique | list %}
+{% set failed_names = [] %}
+{% for stage in stages %}{% do failed_names.append('failed_' ~ stage) %}{% endfor %}
 {% set grace = exact_product(selection.grace_cycles).numerator if selection.get('grace_cycles') else '0' %}
 {% set words = programme.statuses %}
 {% set refused = words.failed %}
@@ -180,7 +182,9 @@ judged_{{ code }} as (
         {% endif %}
         , {{ row_hash(programme.reads.facts) }} as facts_hash
         , {{ row_hash(programme.reads.time, ['coalesce(t.n_months, 0)']) }} as time_hash
-        , {{ sha256_of((['s.input_hash', 's.score_rank', 's.population'] if programme.scorecard else []) + (rules + conditions) | map(attribute='value') | unique | list + ((rules + conditions) | map(attribute='fails') | unique | list)) }} as own_hash
+        {% if programme.scorecard %}
+        , s.input_hash as score_hash
+        {% endif %}
     from facts as f
     {% if programme.scorecard %}
     inner join cycle_score as s on f.household_id = s.household_id and s.scorecard = '{{ programme.scorecard }}'
@@ -343,7 +347,8 @@ decided_{{ code }} as (
         , facts_hash
         , time_hash
         , {{ rules_hash(programme) }} as rules_hash
-        , {{ sha256_of(['own_hash', 'adjudication_id'] + (['cycles_outside'] if selection.get('grace_cycles') else []) + (['priority', 'queue_rank', 'previous_is_selected'] if capacity else [])) }} as input_hash
+        -- What each rule found and which failed is already told by these arrays: each value becomes text once.
+        , {{ sha256_of((['score_hash', 'score_rank', 'population'] if programme.scorecard else []) + ['rule_values', 'condition_values', 'unmet', 'adjudication_id'] + failed_names + (['cycles_outside'] if selection.get('grace_cycles') else []) + (['priority', 'queue_rank', 'previous_is_selected'] if capacity else [])) }} as input_hash
     from told_{{ code }}
 )
 {%- endmacro %}

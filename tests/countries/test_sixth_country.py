@@ -19,7 +19,7 @@ from sijill.policy import load_policy
 from tests.orchestration.conftest import sijill
 from warehouse import Warehouse
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.long]
 
 HOUSEHOLDS = 120
 CYCLE = "2026-11"
@@ -240,7 +240,8 @@ def write(folder: Path) -> Path:
     for file, text in POLICY.items():
         (folder / "policy" / file).write_text(text, encoding="utf-8")
     # A model is data too. Training one takes longer than all the rest, and is not what this test is about.
-    shutil.copy(COUNTRIES_FOLDER / "tunisia" / "models" / "person_v1.json", folder / "models")
+    for model in (COUNTRIES_FOLDER / "tunisia" / "models").glob("person_v*.json"):
+        shutil.copy(model, folder / "models")
     return folder
 
 

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 from stdnum.iso7064 import mod_97_10
 
+from linkage import ledger
 from linkage.ledger import LedgerChanges, record
 from warehouse import Warehouse
 
@@ -293,3 +294,34 @@ def test_events_say_when_in_which_run_and_on_what_evidence(warehouse: Warehouse)
         assert (event["run_id"], event["model_sha256"], event["match_weight"]) == ("r", "m", 9.0)
         assert (event["source"], event["source_key"], event["spine_key"]) == ("survey", "s", "a")
         assert event["occurred_at"] is not None
+
+
+@pytest.mark.postgres
+def test_filling_an_empty_ledger_leaves_what_adding_to_it_would(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[tuple[str, str], str | int | None] = dict(zip(RECORDS, ("a", 7, 7, None, "b"), strict=True))
+    anchored = "select a.source as of, a.source_key as of_key, {} from {} as t join identity.social_id as a"
+    found = []
+    for is_empty in (ledger._IS_EMPTY, "select false"):
+        empty(warehouse)
+        monkeypatch.setattr(ledger, "_IS_EMPTY", is_empty)
+        changes = kept(warehouse, world(dict.fromkeys(PEOPLE, True), told))
+        tables = [
+            warehouse.read(query).to_pylist()
+            for query in (
+                "select source, source_key, is_provisional, cycle from identity.social_id order by 1, 2",
+                f"{anchored.format('kind, t.source, t.source_key, spine_key, match_weight', 'identity.event')}"
+                " using (social_id) order by kind, t.source, t.source_key",
+                "select source, source_key, entity, spine_key, match_weight, match_probability, band, is_provisional,"
+                " model_sha256, reason, social_id is null as is_nobody from identity.person_crosswalk order by 1, 2",
+                f"{anchored.format('t.source, t.source_key', 'identity.person_crosswalk')}"
+                " using (social_id) order by t.source, t.source_key",
+                "select kind, cycle, model_sha256, run_id, reason, count(*) as n from identity.event"
+                " group by 1, 2, 3, 4, 5 order by 1, 5",
+                "select indexdef from pg_indexes where schemaname = 'identity' order by 1",
+            )
+        ]
+        found.append((changes, tables))
+    assert found[0] == found[1]
+    assert found[0][0] == LedgerChanges(assigned=4, linked=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pytest
 import xlsxwriter
 
-from linkage import LinkageError, link, sheet
+from linkage import LinkageError, link, pages, sheet
 from sijill.installation import Installation
 from tests.linkage.test_incremental import World, crosswalk
 from warehouse import Warehouse
@@ -37,6 +38,13 @@ def filled(file: Path, rows: list[dict[str, str]]) -> Path:
             page.write_string(3 + number, place, row_values.get(name, ""))
     book.close()
     return file
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_pictures() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pages, "_inspect", lambda *_: None)
+        yield
 
 
 @pytest.fixture(scope="module")

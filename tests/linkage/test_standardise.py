@@ -102,12 +102,12 @@ def test_a_name_that_cannot_be_transliterated_is_no_evidence(
 
 @pytest.fixture(scope="module")
 def spellings(connection: duckdb.DuckDBPyConnection) -> str:
-    """Table of 44,626 Egyptian names, in Arabic and in each Latin spelling, with the forms of both."""
+    """Table of one in eight of 44,626 Egyptian names, in Arabic and in each Latin spelling, with the forms of both."""
     import egy_names
 
     rows = [
         (entry.ar, latin, entry.corpus_share)
-        for entry in egy_names.get_all()
+        for entry in egy_names.get_all()[::8]  # the room has seconds, not half a minute
         for latin in sorted({entry.en, *entry.en_variants} - {None, ""})
     ]
     arabic, latin, share = (list(column) for column in zip(*rows, strict=True))
@@ -133,7 +133,7 @@ def spellings(connection: duckdb.DuckDBPyConnection) -> str:
 def test_egyptian_names_meet_their_romanisation(
     connection: duckdb.DuckDBPyConnection, spellings: str
 ) -> None:
-    """November 2026: 0.957 of 113,000 pairs, 0.986 weighted by bearers; less means a lost class of letters."""
+    """November 2026: of all 113,000 pairs, 0.957, and 0.986 weighted by bearers; less means a lost class of letters."""
     met, weighted = connection.execute(
         f"""select avg(is_met::int), sum(is_met::int * share) / sum(share)
         from (select coalesce(name_skeleton_l = name_skeleton_r, false) as is_met, share from {spellings})"""
@@ -217,7 +217,7 @@ NAMES = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(NAMES)
 def test_every_text_has_forms_of_one_byte_a_letter(
     connection: duckdb.DuckDBPyConnection, names: list[str]
@@ -230,7 +230,7 @@ def test_every_text_has_forms_of_one_byte_a_letter(
         assert all(value is None or (value.isascii() and value) for value in text)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(NAMES)
 def test_standardising_a_latin_form_again_changes_nothing(
     connection: duckdb.DuckDBPyConnection, names: list[str]
@@ -241,7 +241,7 @@ def test_standardising_a_latin_form_again_changes_nothing(
     assert {name: form["la"] for name, form in again.items()} == {name: name for name in once}
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(NAMES)
 def test_standardising_an_arabic_text_in_plain_letters_changes_nothing(
     connection: duckdb.DuckDBPyConnection, names: list[str]
@@ -257,7 +257,7 @@ def test_standardising_an_arabic_text_in_plain_letters_changes_nothing(
             break
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(NAMES, st.randoms(use_true_random=False))
 def test_a_form_does_not_depend_on_the_names_beside_it(
     connection: duckdb.DuckDBPyConnection, names: list[str], random: Random
@@ -310,7 +310,7 @@ def test_the_dates_beside_it_say_whether_a_date_puts_the_month_first(
     ]  # fmt: skip
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(
     st.lists(
         st.text(st.sampled_from("0123456789/-. :TJanbruyأوتماي٠١٢"), max_size=14), min_size=1, max_size=40

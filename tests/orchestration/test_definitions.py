@@ -33,7 +33,8 @@ def test_every_asset_has_a_schema_and_table_as_key_a_stage_and_an_owner(definiti
         assert node.group_name in STAGES, key
         assert node.owners, key
         assert node.description, key
-        assert node.partitions_def is not None, key
+        # a ledger belongs to no one month
+        assert node.partitions_def is not None or not node.is_materializable, key
 
 
 def test_every_stage_ends_at_a_blocking_gate(definitions: dg.Definitions) -> None:

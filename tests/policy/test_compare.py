@@ -81,15 +81,18 @@ def made(registry, installation, reform, tmp_path_factory):
 
 
 def _state(warehouse: Warehouse) -> list[tuple]:
-    """Every table that is no temporary one: where it lies and how large it is."""
-    return [
-        tuple(row.values())
-        for row in warehouse.rows(
-            "select n.nspname, c.relname, c.relfilenode, pg_relation_size(c.oid) from pg_class as c "
-            "inner join pg_namespace as n on c.relnamespace = n.oid where c.relkind in ('r', 'v', 'm') "
-            "and n.nspname !~ '^(pg_|information_schema)' order by 1, 2"
-        )
-    ]
+    """Every table and view that is no temporary one: which file it is, and how many rows it holds."""
+    found = warehouse.rows(
+        "select n.nspname, c.relname, c.relfilenode from pg_class as c "
+        "inner join pg_namespace as n on c.relnamespace = n.oid where c.relkind in ('r', 'v', 'm') "
+        "and n.nspname !~ '^(pg_|information_schema)' order by 1, 2"
+    )
+    counts = " union all ".join(
+        f"""select {place}, count(*) from "{row["nspname"]}"."{row["relname"]}\""""
+        for place, row in enumerate(found)
+    )
+    rows = {row["place"]: row["n"] for row in warehouse.rows(f"select * from ({counts}) as t (place, n)")}
+    return [(*row.values(), rows[place]) for place, row in enumerate(found)]
 
 
 pytestmark = pytest.mark.postgres
