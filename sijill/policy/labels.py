@@ -2,8 +2,8 @@
 
 A row is `kind, code, unit, ar, fr, en`. Kinds: `indicator` (a fact that a card reads), `value` (an answer:
 `walls.mud`, or `mud` wherever it occurs), `fact` (what a criterion compares: the criterion's code), `status`,
-`evidence` (a register). `unit` is that of an indicator or a fact: `currency`, `share`, `person`, `year`,
-`month`, `km`, `kwh`, `point`, or nothing.
+`evidence` (a register). The label of a criterion that is yes or no says what holds when it is met. `unit` is that of an
+indicator or a fact: `currency`, `share`, `person`, `year`, `month`, `km`, `kwh`, `point`, or nothing.
 
 Labels are not policy: they have no dates, and changing one changes no version. Where one is missing the code
 itself shows, in brackets, and `sijill policy check` says so.
