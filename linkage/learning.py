@@ -428,7 +428,7 @@ def compete(sample: Sample, log_odds: Floats, absent: float, *, unique_left: boo
     odds: Floats = np.exp(np.clip(log_odds, -50, 50))
     if sample.dedupe:
         return odds / (1 + odds)
-    total: Floats = np.bincount(sample.group, weights=odds)[sample.group]
+    total: Floats = np.bincount(sample.group, weights=odds).astype(np.float64)[sample.group]
     if unique_left:
         total = total + np.bincount(sample.other, weights=odds)[sample.other] - odds
     return odds / (absent + total)

@@ -132,7 +132,10 @@ def test_every_policy_rule_behaves_as_its_unit_test_says(project: Project) -> No
 
 
 def fill(warehouse: Warehouse) -> None:
-    """Thirty surveyed households of one to five people, all in the population register; three surveyed twice. One declares disabilities that no card shows."""
+    """Thirty surveyed households of one to five people, all in the population register; three surveyed twice.
+
+    One declares disabilities that no card shows.
+    """
     warehouse.execute(
         """
         insert into landing.canonical_survey_household
