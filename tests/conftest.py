@@ -17,7 +17,7 @@ TUNISIA = Country.load("tunisia")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cheap tests first; but the whole cycle starts at once where there are workers, as it takes longest."""
+    """Cheap tests first; but where there are workers, the two files that take longest start at once."""
     has_workers = "PYTEST_XDIST_WORKER" in os.environ
     cost = (
         "simulation",
@@ -32,7 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def rank(item: pytest.Item) -> int:
         if item.get_closest_marker("slow"):
-            return -1 if has_workers else len(cost) + 1
+            return -2 if has_workers else len(cost) + 1
+        if item.path.stem == "test_dbt_project" and has_workers:
+            return -1
         room = item.path.parent.name
         return cost.index(room) if room in cost else len(cost)
 

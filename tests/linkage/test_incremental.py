@@ -150,6 +150,7 @@ def run(warehouse: Warehouse, place: Installation, **options: bool) -> LinkageSu
     return link(warehouse, place, "2026-11", **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 @pytest.mark.postgres
 @pytest.mark.parametrize(("seed", "deltas"), [(11, (3, 8))])
 def test_an_incremental_run_gives_what_a_full_run_gives(

@@ -263,6 +263,7 @@ mutation ($job: String!, $location: String!, $tags: [ExecutionTag!]!) {
 STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
+@pytest.mark.long
 def test_the_cycle_run_again_from_the_page_changes_no_row_and_no_file(address: str, cycle: Cycle) -> None:
     before = {table: cycle.fingerprint(table) for table in (*DERIVED, *LEDGERS)}
     files = {f.name: f.read_bytes() for f in cycle.installation.payments(CYCLE).iterdir()}

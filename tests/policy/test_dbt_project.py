@@ -241,6 +241,7 @@ def input_hashes(warehouse: Warehouse) -> Any:
     )
 
 
+@pytest.mark.long
 def test_a_cycle_built_again_gives_the_same_rows_and_leaves_other_cycles_alone(filled: Project) -> None:
     hashes = input_hashes(filled.warehouse)
     filled.build(cycle="2025-06")
