@@ -17,7 +17,7 @@ TUNISIA = Country.load("tunisia")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cheap tests first; but where there are workers, the two files that take longest start at once."""
+    """Cheap tests first; where there are workers the dearest, so that none of them runs alone at the end."""
     has_workers = "PYTEST_XDIST_WORKER" in os.environ
     cost = (
         "simulation",
@@ -32,13 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def rank(item: pytest.Item) -> int:
         if item.get_closest_marker("slow"):
-            return -2 if has_workers else len(cost) + 1
-        if item.path.stem == "test_dbt_project" and has_workers:
-            return -1
+            return len(cost) + 2
+        if item.path.stem == "test_dbt_project":
+            return len(cost) + 1
         room = item.path.parent.name
         return cost.index(room) if room in cost else len(cost)
 
-    items.sort(key=rank)
+    items.sort(key=rank, reverse=has_workers)
 
 
 @pytest.fixture(scope="session")
