@@ -127,7 +127,7 @@ def test_every_public_mart_has_an_enforced_contract_and_its_grain_first(manifest
 
 @pytest.mark.parametrize(
     ("layers", "at_least"),
-    [(("scoring", "decision"), 40), pytest.param(("registry",), 30, marks=pytest.mark.long)],
+    [(("scoring", "decision"), 75), pytest.param(("registry",), 15, marks=pytest.mark.long)],
     ids=["rules", "evidence"],
 )
 def test_every_policy_rule_behaves_as_its_unit_test_says(
