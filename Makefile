@@ -14,7 +14,8 @@ HOUSEHOLDS ?= 2000
 COUNTRY ?= tunisia
 SEED ?= 1
 CYCLE ?=
-WORKERS ?= 2
+# More than the cores: a worker often waits for PostgreSQL or for a command that it started
+WORKERS ?= 3
 
 .PHONY: help setup run ui test test-long test-spark lint format lock stop clean bench-policy bench-linkage bench-linkage-speed
 
