@@ -399,7 +399,7 @@ def test_only_evaluation_reads_truth() -> None:
     """
     readers = {"evaluate", "files", "matching", "truth"}
     exchanges = {"spark"}  # reads what it wrote itself, to hand rows to its cluster
-    for path in ROOM.glob("*.py"):
+    for path in ROOM.rglob("*.py"):
         if path.stem in readers | exchanges:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
