@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,12 +19,15 @@ ROOMS = (
 )
 
 
-def imports(file: Path) -> Iterator[str]:
+@cache  # Every question is about the same files.
+def imports(file: Path) -> frozenset[str]:
+    names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
+            names.add(node.module)
+    return frozenset(names)
 
 
 def importers_of(package: str) -> set[str]:
