@@ -298,11 +298,12 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         state.keep(kept.result(), run.file)
         clock.lap("ledger")
         n_spine = people_module.count(connection, "spine")
+        provisional = _provisional(connection, "person_of")
     finally:
         connection.close()
     return LinkageSummary(
         spine_records=n_spine,
-        provisional=_provisional(warehouse),
+        provisional=provisional,
         sources=sources,
         comparisons=comparisons,
         doubtful=doubtful.num_rows,
@@ -407,9 +408,10 @@ def _incremental(run: _Run) -> LinkageSummary | None:
         clock.lap("ledger")
         sources = _by_source(connection, "state.resolved", "state.person_of")
         n_spine = people_module.count(connection, "state.spine")
+        provisional = _provisional(connection, "state.person_of")
     return LinkageSummary(
         spine_records=n_spine,
-        provisional=_provisional(warehouse),
+        provisional=provisional,
         sources=sources,
         comparisons=comparisons,
         doubtful=int(warehouse.scalar("select count(*) from identity.review")),
@@ -485,12 +487,10 @@ def _frozen(run: _Run, connection: duckdb.DuckDBPyConnection) -> Statistics | No
         return Statistics.parse(meta["statistics"])
 
 
-def _provisional(warehouse: Warehouse) -> int:
-    return int(
-        warehouse.scalar(
-            "select count(distinct social_id) from identity.person_crosswalk where is_provisional"
-        )
-    )
+def _provisional(connection: duckdb.DuckDBPyConnection, person_of: str) -> int:
+    """People whom the register does not hold."""
+    row = connection.execute(f"select count(distinct person) from {person_of}").fetchall()
+    return int(row[0][0])
 
 
 _OUTCOME = """select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band,
