@@ -123,6 +123,7 @@ class _Loader:
                     if any(cell.strip() for cell in cells):
                         self.problems.append(
                             f"{file.name} line {line}: {len(cells)} cells, the header has {len(header)}"
+                            + ("; a cell with a comma stands in quotes" if len(cells) > len(header) else "")
                         )
                 else:
                     named = {n: c.strip() for n, c in zip(header, cells, strict=True)}
