@@ -570,8 +570,8 @@ def withdraw(
     evidence: str,
     decided_by: str,
     decided_on: date,
-) -> None:
-    """Undo an entry by a new one that names it; the cycles to come no longer obey it.
+) -> str:
+    """Undo an entry by a new one that names it; the first cycle that no longer obeys it.
 
     Raises:
         SijillError: no such entry, withdrawn already, a withdrawal itself, an unknown reason, an empty cell, or aid
@@ -622,6 +622,8 @@ def withdraw(
         f"insert into decision.{ledger.name} ({', '.join(values)}) values ({', '.join(f':{n}' for n in values)})",
         values,
     )
+    # Aid is one cycle's, which has not run; a decision is undone as soon as a cycle can know of it.
+    return str(row["cycle"]) if ledger is AID else obeyed_from(policy, row["from_cycle"], decided_on)
 
 
 def entries(

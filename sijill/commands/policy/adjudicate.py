@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -95,17 +96,17 @@ def adjudication_list(
     from sijill.policy.hand import ADJUDICATION, entries
     from warehouse import Warehouse
 
-    columns = ("entry", "household", "programme", "effect", "from", "to", "reason", "evidence", "by", "on",
-               "obeyed in", "")  # fmt: skip
-    table = Table(*columns)
     with Warehouse.open(_installation(country)) as warehouse:
-        for row in entries(warehouse, ADJUDICATION, limit=limit, withdrawn=withdrawn):
-            table.add_row(
-                str(row["adjudication_id"]), row["household_id"], row["programme"], row["effect"],
-                row["from_cycle"], row["to_cycle"] or "", row["reason"], row["evidence"], row["decided_by"],
-                str(row["decided_on"]), row["obeyed_in"] or "", row["standing"],
-            )  # fmt: skip
-    out.print(table if table.row_count else "No decision is on record.")
+        found = entries(warehouse, ADJUDICATION, limit=limit, withdrawn=withdrawn)
+    for row in found:
+        months = f"from {row['from_cycle']}" + (f" to {row['to_cycle']}" if row["to_cycle"] else " on")
+        became = f"last obeyed in {row['obeyed_in']}" if row["obeyed_in"] else "not yet obeyed"
+        _print_entry(
+            row["adjudication_id"], row, f"{row['effect']} {months}", row["decided_on"],
+            became if row["standing"] == "stands" else "withdrawn",
+        )  # fmt: skip
+    if not found:
+        out.print("No decision is on record.")
 
 
 @adjudicate.command(name="withdraw")
@@ -169,17 +170,16 @@ def aid_list(
     from sijill.policy.hand import AID, entries
     from warehouse import Warehouse
 
-    columns = ("entry", "household", "programme", "benefit", "cycle", "granted", "reason", "evidence", "by", "on",
-               "paid", "")  # fmt: skip
-    table = Table(*columns)
     with Warehouse.open(_installation(country)) as warehouse:
-        for row in entries(warehouse, AID, limit=limit, withdrawn=withdrawn):
-            table.add_row(
-                str(row["aid_grant_id"]), row["household_id"], row["programme"], row["benefit"], row["cycle"],
-                f"{row['amount']:f}", row["reason"], row["evidence"], row["decided_by"], str(row["granted_on"]),
-                "" if row["paid"] is None else f"{row['paid']:f}", row["standing"],
-            )  # fmt: skip
-    out.print(table if table.row_count else "No aid is on record.")
+        found = entries(warehouse, AID, limit=limit, withdrawn=withdrawn)
+    for row in found:
+        became = "not yet paid" if row["paid"] is None else f"{row['paid']:f} in its month's payment"
+        _print_entry(
+            row["aid_grant_id"], row, f"{row['benefit']} {row['amount']:f} in {row['cycle']}", row["granted_on"],
+            became if row["standing"] == "stands" else "withdrawn",
+        )  # fmt: skip
+    if not found:
+        out.print("No aid is on record.")
 
 
 @aid.command(name="withdraw")
@@ -200,6 +200,15 @@ def aid_withdraw(
     from sijill.policy.hand import AID
 
     _withdraw(AID, entry, reason, evidence, by, on, country)
+
+
+def _print_entry(number: int, row: Mapping[str, Any], what: str, day: date, became: str) -> None:
+    """Two lines: what was decided on whom, and why, by whom, with what effect so far."""
+    out.print(
+        f"{number:>6}  {what}, {row['programme']}, {row['household_id']}", highlight=False, soft_wrap=True
+    )
+    told = f"{row['reason']}; {row['evidence']}; {row['decided_by']}, {day}; {became}"
+    out.print(f"        {told}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def _installation(country: str | None) -> Installation:
@@ -273,7 +282,7 @@ def _withdraw(
     except ValueError as error:
         raise SijillError(f"'{on}' is not a date.", expected="YYYY-MM-DD", action="correct --on") from error
     with Warehouse.open(installation) as warehouse:
-        withdraw(
+        cycle = withdraw(
             warehouse,
             load_policy(installation.country.policy_folder),
             ledger,
@@ -283,4 +292,4 @@ def _withdraw(
             decided_by=by,
             decided_on=day,
         )
-    out.print(f"Withdrawn: entry {entry}. The next run decides without it.", highlight=False)
+    out.print(f"Withdrawn: entry {entry}. From {cycle} on it is not obeyed.", highlight=False)
