@@ -10,7 +10,6 @@ or set aside with what was seen and what was expected; importing a sheet again r
 
 from __future__ import annotations
 
-import calendar
 import csv
 import hashlib
 import io
@@ -118,18 +117,10 @@ def words() -> dict[str, Any]:
     return content
 
 
-def decision_day(policy: Policy, cycle: str) -> date:
-    """The day by which a cycle knows what was published or decided: the parameter, else the month's last day."""
-    start = first_day(cycle)
-    last = calendar.monthrange(start.year, start.month)[1]
-    day = policy.parameter("calendar.decision_day", start)
-    return start.replace(day=min(int(day), last) if day is not None else last)
-
-
 def obeyed_from(policy: Policy, from_cycle: str, decided_on: date) -> str:
     """The first cycle that obeys a decision: that which it names, or the first to know of it."""
     month = f"{decided_on:%Y-%m}"
-    if decided_on > decision_day(policy, month):
+    if decided_on > policy.decision_day(month):
         month = f"{decided_on.year + decided_on.month // 12}-{decided_on.month % 12 + 1:02d}"
     return max(from_cycle, month)
 
@@ -445,7 +436,7 @@ class _Checks:
         if not least <= Fraction(amount) <= most:
             return f"amount: outside {float(least):g} to {float(most):g}, the rule's bounds"
         if obeyed_from(self.policy, cycle, entry["decided_on"]) > cycle:
-            return f"decided after {decision_day(self.policy, cycle)}, when {cycle} was closed: name a later cycle"
+            return f"decided after {self.policy.decision_day(cycle)}, when {cycle} was closed: name a later cycle"
         if (entry["programme"], entry["household_id"], cycle) in self.committed:
             return f"the household's payment of {cycle} has been instructed: name a later cycle"
         entry |= {"cycle": cycle, "amount": amount}
@@ -458,7 +449,7 @@ class _Checks:
         return ""
 
     def _rule(self, entry: Mapping[str, Any], cycle: str) -> Row | None:
-        on, known = first_day(cycle), decision_day(self.policy, cycle)
+        on, known = first_day(cycle), self.policy.decision_day(cycle)
         return next(
             (
                 row
@@ -471,7 +462,7 @@ class _Checks:
         )
 
     def _number(self, rule: Row, column: str, cycle: str) -> Fraction:
-        on, known = first_day(cycle), decision_day(self.policy, cycle)
+        on, known = first_day(cycle), self.policy.decision_day(cycle)
         value = Fraction(1)
         for term in rule.values[column].split("*"):
             named = self.policy.parameter(term.strip(), on, known)
