@@ -326,7 +326,7 @@ def sql(
         if as_csv:
             import csv
 
-            writer = csv.writer(sys.stdout)
+            writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(names)
             for partition in result.yield_per(10_000).partitions():
                 writer.writerows(partition)
