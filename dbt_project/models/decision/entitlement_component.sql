@@ -15,11 +15,11 @@ publications (for_month, published_on) as (
     values {{ late_publications() }}
 ),
 
-decisions as (
+decisions as not materialized (
     select * from {{ ref('household_decision') }}
 ),
 
-facts as (
+facts as not materialized (
     select * from {{ ref('member_fact') }}
 ),
 
@@ -110,7 +110,7 @@ settled as (
         and coalesce(o.for_month, l.household_id, b.household_id) is not null
 ),
 
-entitled as (
+entitled_now as (
     select
         d.programme
         , d.household_id
@@ -120,7 +120,9 @@ entitled as (
     from decisions as d
     inner join payable as p on d.programme = p.programme and d.status = p.status
     where d.cycle = '{{ var("cycle") }}' and d.is_eligible
-    union all
+),
+
+entitled_before as (
     select
         d.programme
         , d.household_id
