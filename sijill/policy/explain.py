@@ -331,7 +331,7 @@ def explanation_query(
             continue
         unions += _decision_lines(words, programme["code"], at)
         if gives_known:
-            unions += _given_lines(words, programme["code"], cycle)
+            unions += _given_lines(words, programme["code"], where)
         if facts_known:
             unions += _rule_lines(words, renderer, programme)
         if programme.get("scorecard"):
@@ -431,8 +431,11 @@ def _decision_lines(words: _Words, code: str, at: Mapping[str, str]) -> list[str
     ]
 
 
-def _given_lines(words: _Words, code: str, cycle: str) -> list[str]:
-    """What the decision gives: tier, rights, and the month's money with what is paid or kept back for others."""
+def _given_lines(words: _Words, code: str, where: str) -> list[str]:
+    """What the decision gives: tier, rights, and the month's money with what is paid or kept back for others.
+
+    `where` names the cycle, and the household where only one is told of.
+    """
     mine = f"from decided as d where d.programme = '{code}'"
     lines = []
     tiers = {row.values["tier"] for row in words.policy.tables["tiers"] if row.values["programme"] == code}
@@ -445,7 +448,7 @@ def _given_lines(words: _Words, code: str, cycle: str) -> list[str]:
         given = (
             "from decided as d inner join (select household_id, string_agg(distinct "
             f"{words.cases('right_code', 'right', sorted(rights))}, {quoted(words.word('comma'))}) as rights"
-            f" from decision.household_right where cycle = '{cycle}' and programme = '{code}' group by household_id"
+            f" from decision.household_right where {where} and programme = '{code}' group by household_id"
             f") as g on d.household_id = g.household_id where d.programme = '{code}'"
         )
         lines.append(_line("decision", "1200", words.say("rights", rights="g.rights"), given, code))
@@ -455,7 +458,7 @@ def _given_lines(words: _Words, code: str, cycle: str) -> list[str]:
         "from decided as d inner join (select household_id, sum(amount) filter (where is_payable) as amount"
         ", sum(amount) filter (where kind = 'arrears') as arrears"
         ", -sum(amount) filter (where kind = 'recovery') as recovery"
-        f" from decision.entitlement_component where cycle = '{cycle}' and programme = '{code}' group by household_id"
+        f" from decision.entitlement_component where {where} and programme = '{code}' group by household_id"
         f") as g on d.household_id = g.household_id where d.programme = '{code}'"
     )
     said_each = [
