@@ -21,7 +21,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.model import BlockingRule, columns_of
+from linkage.model import HOLDER, BlockingRule, columns_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -239,7 +239,8 @@ def fit(sample: Sample, iterations: int = 15) -> Learnt:
         start = np.array([0.05 * 0.6**k for k in range(f.n_levels - 1, -1, -1)])
         start[-1] = 0.8
         start[0] = 0.08
-        m.append(start / start.sum())
+        # no agreement, of which the best would be the likeliest: nothing is known before the first step
+        m.append(observed.copy() if f.name.startswith(HOLDER) else start / start.sum())
     rate = 0.5 if not sample.dedupe else 0.05
     p = np.zeros(len(sample.group))
     seen: list[Floats] = []

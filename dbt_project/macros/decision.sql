@@ -22,10 +22,20 @@
             'rule': 'exclusion:' ~ x.excluded_by, 'kind': 'exclusion', 'outcome': 'not_eligible', 'stage': 9, 'reason': x.reason,
             'fact': 'decision in ' ~ x.excluded_by, 'operator': '', 'threshold': none, 'threshold_rule': 'not ' ~ x.when,
             'unit': '', 'evidence': 'decision', 'standing': x.standing, 'source': x.source,
-            'fails': 'coalesce(' ~ x.excluded_by ~ '_is_' ~ x.when ~ ', false)', 'value': x.excluded_by ~ '_status',
+            'fails': excluded_when(x), 'value': x.excluded_by ~ '_status',
         }) %}
     {% endfor %}
     {{ return(rules) }}
+{%- endmacro %}
+
+{# Condition text: the other programme has the household, as `when` means it. #}
+{% macro excluded_when(row) -%}
+    {% set other = row.excluded_by %}
+    {% if row.when == 'inside' %}
+        {% set passed = (programmes() | selectattr('code', 'equalto', other) | first).statuses.passed %}
+        {{ return('coalesce(' ~ other ~ "_is_eligible and " ~ other ~ "_status <> '" ~ passed ~ "', false)") }}
+    {% endif %}
+    {{ return('coalesce(' ~ other ~ '_is_' ~ row.when ~ ', false)') }}
 {%- endmacro %}
 
 {# A row of criteria or conditions as a rule. #}

@@ -36,8 +36,15 @@ set_aside as (
     where later_household_id is not null
 ),
 
-grants as (
+granted as (
     select * from {{ source('decision_ledger', 'aid_grant') }}
+),
+
+grants as (
+    select g.*
+    from granted as g
+    left join granted as w on g.aid_grant_id = w.withdraws
+    where g.withdraws is null and w.aid_grant_id is null
 ),
 
 last_run as (

@@ -45,16 +45,28 @@ months_served as not materialized (
     {{ months_served() }}
 ),
 
+adjudications as not materialized (
+    select * from {{ source('decision_ledger', 'adjudication') }}
+),
+
+-- A withdrawal counts once the cycle could know of it, so that an earlier cycle, decided again, obeys as it did.
+withdrawn as not materialized (
+    select withdraws as adjudication_id
+    from adjudications
+    where withdraws is not null and {{ governs_cycle() }}
+),
+
 governing as not materialized (
-    select distinct on (programme, household_id)
-        programme as adjudicated_programme
-        , household_id
-        , adjudication_id
-        , effect
-        , reason as adjudication_reason
-    from {{ source('decision_ledger', 'adjudication') }}
-    where {{ governs_cycle() }}
-    order by programme asc, household_id asc, adjudication_id desc
+    select distinct on (a.programme, a.household_id)
+        a.programme as adjudicated_programme
+        , a.household_id
+        , a.adjudication_id
+        , a.effect
+        , a.reason as adjudication_reason
+    from adjudications as a
+    left join withdrawn as w on a.adjudication_id = w.adjudication_id
+    where a.withdraws is null and w.adjudication_id is null and {{ governs_cycle() }}
+    order by a.programme asc, a.household_id asc, a.adjudication_id desc
 ),
 
 previous as not materialized (
