@@ -38,11 +38,12 @@ _SMOOTHING = 0.5
 # maximisation would else take the class of brothers and sisters for that of true pairs
 _OWN = ("given", "birth_date")
 _MOST_CHANGED = 0.2
+_PLACES = ("place", "address", "postal_code", "phone", "birth_place", *(f"locality_{n}" for n in range(1, 5)))
+# What relatives share, by kind: brothers and sisters; others of one family; others of one household
+_SHARED = (("family", "father", "grandfather", "mother", *_PLACES), ("family", *_PLACES), _PLACES)
+# In this, relatives agree as strangers do: two of a family seldom bear one given name
+_NEVER_SHARED = ("given",)
 _SURE = 0.95
-_SURE_DUPLICATE = 0.999
-# Share of records with a sure duplicate, up to which a third record of the same person is too rare to count:
-# the other candidates of such a record are then known to be false, as they are in linking
-_RARE = 0.2
 # Fewer rivals than this teach nothing of their kinds
 _LEAST_RIVALS = 500
 _MOST_WEIGHT = 40.0
@@ -208,6 +209,22 @@ def draw(
                   np.asarray(data["a"], dtype=np.int64), np.asarray(data["b"], dtype=np.int64))  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Relatives:
+    """Pairs of relatives of one kind, as against pairs of one person.
+
+    Attributes:
+        rate: bits, of the pairs of one person over theirs, before anything is compared.
+        level: by field, bits of each level value: one person's share of it over theirs.
+        own: fields in which they agree by chance, so that a rare term tells one person from them: bits of the
+            average term.
+    """
+
+    rate: float
+    level: dict[str, Floats]
+    own: dict[str, float]
+
+
 @dataclass
 class Learnt:
     """What training found.
@@ -217,6 +234,7 @@ class Learnt:
         weight: by field, match weight (bits) of each level value, the best with an average term.
         match_rate: of the records looked at, the share with a partner (for deduplication: partners per record).
         seen: by field, expected true pairs of each level value.
+        relatives: in deduplication, kinds of pairs that are neither one person nor strangers.
     """
 
     m: list[Floats]
@@ -224,45 +242,131 @@ class Learnt:
     weight: list[Floats]
     match_rate: float
     seen: list[Floats]
+    relatives: tuple[Relatives, ...] = ()
+
+
+def _start(f: Field) -> Floats:
+    """Shares of the levels among true pairs, from which learning starts: most agree."""
+    start = np.array([0.05 * 0.6**k for k in range(f.n_levels - 1, -1, -1)])
+    start[-1] = 0.8
+    start[0] = 0.08
+    shares: Floats = start / start.sum()
+    return shares
+
+
+def _own_kept(f: Field, m: Floats) -> Floats:
+    """`m` with no more than a small share for what is a person's own and yet differs altogether."""
+    if f.name in _OWN and m[0] > _MOST_CHANGED:
+        m[1:] *= (1 - _MOST_CHANGED) / m[1:].sum()
+        m[0] = _MOST_CHANGED
+    return m
+
+
+def _at_random(sample: Sample, i: int, not_strangers: Floats) -> Floats:
+    """u of a field: of the random pairs, less those that are no strangers, which in a small file is most of the
+    rare agreements.
+
+    Args:
+        not_strangers: expected share of such pairs of each level value among all pairs.
+    """
+    corrected = np.maximum(sample.random[i] - sample.random[i].sum() * not_strangers, 0) + _SMOOTHING
+    u: Floats = corrected / corrected.sum()
+    return u
+
+
+def fit_duplicates(sample: Sample, iterations: int = 40) -> Learnt:
+    """m and u as of `fit`, with relatives as classes of their own.
+
+    Two records of a file are one person, relatives, or strangers. Relatives of a kind share names, place and
+    number as one person's records do, but not what is a person's own. Taken for strangers they would be too alike,
+    and as they are many, expectation-maximisation would take them for the true pairs. So the pairs are a mixture:
+    one person with m, strangers with u, and for each kind k of relatives shares s_k, free but for the given name,
+    in which they agree as strangers do. The odds are pi m(x) / (u(x) + sum over k of pi_k s_k(x)).
+    """
+    fields = sample.fields
+    u = []
+    for i, f in enumerate(fields):
+        observed = _at_random(sample, i, np.zeros(f.n_levels))
+        for value, fixed in f.fixed_u.items():
+            observed[value] = fixed
+        u.append(observed)
+    own = [[_start(f) for f in fields]]
+    for shared in _SHARED:
+        own.append([_start(f) if f.name in shared else u[i].copy() for i, f in enumerate(fields)])
+    kinds, of_pair = _kinds(sample, u)
+    count = _sums(of_pair, np.ones(len(of_pair)), len(kinds))
+    levels = sample.levels[kinds].astype(np.int64)
+    n_all = float(sample.n_left) * sample.n_right
+    rate = np.array([0.05, 0.5, 0.5, 0.5]) / sample.n_right
+    seen: list[Floats] = []
+    for _ in range(iterations):
+        terms = [_term(sample, i, u[i])[kinds] for i in range(len(fields))]
+        scores = []
+        for k, shares in enumerate(own):
+            total = np.full(len(kinds), np.log(rate[k]))
+            for i, f in enumerate(fields):
+                if k and f.name in _NEVER_SHARED:
+                    continue
+                total += np.append(np.log(shares[i] / u[i]), 0.0)[levels[:, i]] + terms[i]
+            scores.append(np.clip(total, -60, 60))
+        odds = np.exp(np.stack(scores))
+        p = odds / (1 + odds.sum(axis=0)) * count
+        rate = np.clip(p.sum(axis=1) / n_all, 0.005 / sample.n_right, 20.0 / sample.n_right)
+        seen = []
+        for i, f in enumerate(fields):
+            has = levels[:, i] >= 0
+            for k, shares in enumerate(own):
+                found = _sums(levels[has, i], p[k, has], f.n_levels)
+                shares[i] = (found + _SMOOTHING) / (found.sum() + _SMOOTHING * f.n_levels)
+                if k == 0:
+                    seen.append(found)
+                    shares[i] = _own_kept(f, shares[i])
+                elif f.name in _NEVER_SHARED:
+                    shares[i] = u[i]
+            if not f.fixed_u:
+                u[i] = _at_random(sample, i, sum((r * s[i] for r, s in zip(rate, own, strict=True)), 0.0 * u[i]))
+    m = own[0]
+    relatives = tuple(
+        Relatives(
+            float(np.log2(rate[0] / rate[k])),
+            {f.name: np.log2(m[i] / (u if f.name in _NEVER_SHARED else own[k])[i]) for i, f in enumerate(fields)},
+            {f.name: float(np.log2(u[i][-1])) for i, f in enumerate(fields) if f.tf and f.name in _NEVER_SHARED},
+        )
+        for k in range(1, len(own))
+    )
+    weight = [np.log2(a / b) for a, b in zip(m, u, strict=True)]
+    return Learnt(m, u, weight, float(rate[0] * sample.n_right), seen, relatives)
 
 
 def fit(sample: Sample, iterations: int = 15) -> Learnt:
     """Fellegi and Sunter's m, by expectation-maximisation over the sample, and u, from random pairs."""
-    m, u, observed_u = [], [], []
+    if sample.dedupe:
+        return fit_duplicates(sample)
+    m, u = [], []
     for i, f in enumerate(sample.fields):
         counts = sample.random[i] + _SMOOTHING
         observed = counts / counts.sum()
         for value, fixed in f.fixed_u.items():
             observed[value] = fixed
-        observed_u.append(observed)
-        u.append(observed.copy())
-        start = np.array([0.05 * 0.6**k for k in range(f.n_levels - 1, -1, -1)])
-        start[-1] = 0.8
-        start[0] = 0.08
-        m.append(start / start.sum())
-    rate = 0.5 if not sample.dedupe else 0.05
+        u.append(observed)
+        m.append(_start(f))
+    rate = 0.5
     p = np.zeros(len(sample.group))
     seen: list[Floats] = []
     for _ in range(iterations):
         weight = [np.log(a / b) for a, b in zip(m, u, strict=True)]
         log_odds = _score(sample, weight, u, [1.0] * len(m)) + np.log(rate / sample.n_right)
         p = compete(sample, log_odds, 1 - rate)
-        rate = float(np.clip(p.sum() / sample.n_left, 0.005, 20.0 if sample.dedupe else 0.995))
+        rate = float(np.clip(p.sum() / sample.n_left, 0.005, 0.995))
         true_share = rate / sample.n_right
         seen = []
         for i, f in enumerate(sample.fields):
             has = sample.levels[:, i] >= 0
             found = _sums(sample.levels[has, i], p[has], f.n_levels)
             seen.append(found)
-            m[i] = (found + _SMOOTHING) / (found.sum() + _SMOOTHING * f.n_levels)
-            if f.name in _OWN and m[i][0] > _MOST_CHANGED:
-                m[i][1:] *= (1 - _MOST_CHANGED) / m[i][1:].sum()
-                m[i][0] = _MOST_CHANGED
+            m[i] = _own_kept(f, (found + _SMOOTHING) / (found.sum() + _SMOOTHING * f.n_levels))
             if not f.fixed_u:
-                # random pairs hold true ones, which in a small file is most of the rare agreements
-                total = sample.random[i].sum()
-                corrected = np.maximum(sample.random[i] - total * true_share * m[i], 0) + _SMOOTHING
-                u[i] = corrected / corrected.sum()
+                u[i] = _at_random(sample, i, true_share * m[i])
     return Learnt(m, u, [np.log2(a / b) for a, b in zip(m, u, strict=True)], rate, seen)
 
 
@@ -326,10 +430,10 @@ def rival_weights(
     records hold f and lambda together, and those of records with a sure partner, without it, lambda alone.
     Their ratio is fitted by logistic regression on the levels, which needs no independence of the fields.
     """
-    if sample.dedupe or not len(sample.group):
+    if not len(sample.group):
         return None
     first = first_weights(learnt)
-    kinds, of_pair = _kinds(sample, learnt)
+    kinds, of_pair = _kinds(sample, learnt.u)
     columns: list[Floats] = []
     place: list[tuple[int, int]] = []
     start: list[float] = []
@@ -373,41 +477,6 @@ def rival_weights(
     return Weights(level, term, float(beta[-1] - np.log(rate / sample.n_right)), rate)
 
 
-def rescaled(sample: Sample, learnt: Learnt) -> Weights:
-    """For rare duplicates: the first step's weights, their scale and height set by rivals.
-
-    A record with a sure duplicate seldom has a second one, so its other candidates are false. The score s of
-    a pair then has odds exp(a s + b), where candidates of all records are 1 + exp(a s + b) times as many as
-    rivals of that score; a and b by maximum likelihood, over a grid. Where duplicates are not rare, nothing is changed.
-    """
-    first = first_weights(learnt)
-    if not len(sample.group):
-        return first
-    height = float(np.log(first.match_rate / sample.n_right))
-    s = score(sample, learnt, first)
-    best = np.full(int(sample.group.max()) + 1, -np.inf)
-    np.maximum.at(best, sample.group, s)
-    sure = best >= np.log(_SURE_DUPLICATE / (1 - _SURE_DUPLICATE))
-    is_rival = sure[sample.group] & (s < best[sample.group])
-    if sure.sum() > _RARE * sample.n_left or is_rival.sum() < _LEAST_RIVALS:
-        return first
-    # below, pairs are strangers whichever way; their great number would decide how the few likely ones fare
-    edges = np.linspace(-6, 50, 225)
-    middle = (edges[1:] + edges[:-1]) / 2
-    every, rivals = np.histogram(s, edges)[0], np.histogram(s[is_rival], edges)[0]
-    log_share = float(np.log(sure.sum() / sample.n_left))
-
-    def likelihood(a: float, b: float) -> float:
-        log_all = np.logaddexp(0, np.clip(a * middle + b, -60, 60))
-        log_sum = np.logaddexp(log_all, log_share)
-        return float((every * (log_all - log_sum) + rivals * (log_share - log_sum)).sum())
-
-    scales, heights = np.arange(0.2, 1.51, 0.05), np.arange(-20.0, 2.01, 0.25)
-    a, b = max(((float(a), float(b)) for a in scales for b in heights), key=lambda ab: likelihood(*ab))
-    level = [w * a for w in first.level]
-    return Weights(level, [a] * len(first.term), a * height + b - height, first.match_rate)
-
-
 def pooled(one: Weights, other: Weights | None) -> Weights:
     """Half of each: independence overstates what agreement is worth, rivals that are true understate it."""
     if other is None:
@@ -426,8 +495,6 @@ def compete(sample: Sample, log_odds: Floats, absent: float, *, unique_left: boo
     With `unique_left`, a person of the register has at most one record, too.
     """
     odds: Floats = np.exp(np.clip(log_odds, -50, 50))
-    if sample.dedupe:
-        return odds / (1 + odds)
     total: Floats = np.bincount(sample.group, weights=odds).astype(np.float64)[sample.group]
     if unique_left:
         total = total + np.bincount(sample.other, weights=odds)[sample.other] - odds
@@ -471,7 +538,7 @@ def estimated_precision(sample: Sample, log_odds: Floats, absent: float) -> tupl
     return links, 1 - np.maximum(wrong, expected) / n_links
 
 
-def _kinds(sample: Sample, learnt: Learnt) -> tuple[Ints, Ints]:
+def _kinds(sample: Sample, u: list[Floats]) -> tuple[Ints, Ints]:
     """Pairs that are alike to arithmetic: one pair of each kind, and the kind of every pair.
 
     Frequencies of terms are alike within a quarter of a bit.
@@ -480,7 +547,7 @@ def _kinds(sample: Sample, learnt: Learnt) -> tuple[Ints, Ints]:
     for i, f in enumerate(sample.fields):
         code = code * np.uint64(f.n_levels + 1) + (sample.levels[:, i] + 1).astype(np.uint64)
         if f.tf is not None:
-            term = np.round(_term(sample, i, learnt.u[i]) * 4).astype(np.int64)
+            term = np.round(_term(sample, i, u[i]) * 4).astype(np.int64)
             # hashed where the numbers grow beyond 64 bits: a collision in a few pairs does no harm
             code = code * np.uint64(255) + (term - term.min()).astype(np.uint64)
         code = (code ^ (code >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)

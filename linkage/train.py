@@ -44,11 +44,13 @@ class TrainedProfile:
         profile: the parameters.
         pairs: pairs that the rules bring together, by blocking rule.
         untrained: levels that no pair could teach, given a cautious weight.
+        relatives: in deduplication, pairs that are neither one person nor strangers.
     """
 
     profile: Profile
     pairs: dict[str, int]
     untrained: list[str]
+    relatives: tuple[learning.Relatives, ...] = ()
 
 
 def train_profile(
@@ -88,7 +90,7 @@ def train_profile(
     sample = learning.draw(connection, left, comparisons, rules, dedupe=people.dedupe)
     learnt = learning.fit(sample)
     if people.dedupe:
-        weights = learning.rescaled(sample, learnt)
+        weights = learning.first_weights(learnt)
     else:
         rivals = learning.rival_weights(sample, learnt, unique_left=unique_left)
         weights = learning.pooled(learning.first_weights(learnt), rivals)
@@ -119,7 +121,8 @@ def train_profile(
         min(link, REVIEW_PROBABILITY),
         round((weights.intercept - (0.0 if people.dedupe else log(1 - weights.match_rate))) / log(2), 4),
     )
-    return TrainedProfile(profile, {rule.sql: n for rule, n in rules.items()}, untrained)
+    pairs = {rule.sql: n for rule, n in rules.items()}
+    return TrainedProfile(profile, pairs, untrained, learnt.relatives)
 
 
 def _set_weight(level: dict[str, Any], m: float, u: float, weight: float, strength: float) -> None:
