@@ -210,16 +210,18 @@ def draw(
 
 
 @dataclass(frozen=True)
-class Relatives:
-    """Pairs of relatives of one kind, as against pairs of one person.
+class PairClass:
+    """Pairs of one kind, as against all pairs of one person.
 
     Attributes:
-        rate: bits, of the pairs of one person over theirs, before anything is compared.
-        level: by field, bits of each level value: one person's share of it over theirs.
+        is_same: whether they are one person's; if not, they are relatives'.
+        rate: bits, of their number over that of one person's pairs.
+        level: by field, bits of each level value: its share among them over that among one person's pairs.
         own: fields in which they agree by chance, so that a rare term tells one person from them: bits of the
             average term.
     """
 
+    is_same: bool
     rate: float
     level: dict[str, Floats]
     own: dict[str, float]
@@ -234,7 +236,7 @@ class Learnt:
         weight: by field, match weight (bits) of each level value, the best with an average term.
         match_rate: of the records looked at, the share with a partner (for deduplication: partners per record).
         seen: by field, expected true pairs of each level value.
-        relatives: in deduplication, kinds of pairs that are neither one person nor strangers.
+        classes: in deduplication, kinds of pairs that are no strangers.
     """
 
     m: list[Floats]
@@ -242,14 +244,16 @@ class Learnt:
     weight: list[Floats]
     match_rate: float
     seen: list[Floats]
-    relatives: tuple[Relatives, ...] = ()
+    classes: tuple[PairClass, ...] = ()
 
 
-def _start(f: Field) -> Floats:
-    """Shares of the levels among true pairs, from which learning starts: most agree."""
+def _start(f: Field, is_respelt: bool = False) -> Floats:
+    """Shares of the levels among true pairs, from which learning starts: most agree, if not by the letter."""
     start = np.array([0.05 * 0.6**k for k in range(f.n_levels - 1, -1, -1)])
     start[-1] = 0.8
     start[0] = 0.08
+    if is_respelt:
+        start[-3:] = 0.3, 0.4, 0.1
     shares: Floats = start / start.sum()
     return shares
 
@@ -260,6 +264,13 @@ def _own_kept(f: Field, m: Floats) -> Floats:
         m[1:] *= (1 - _MOST_CHANGED) / m[1:].sum()
         m[0] = _MOST_CHANGED
     return m
+
+
+def _no_more_than(shares: Floats, u: Floats) -> Floats:
+    """`shares` with no level of agreement more frequent than among strangers."""
+    capped = np.minimum(shares, u)
+    capped[0] = 1 - capped[1:].sum()
+    return capped
 
 
 def _at_random(sample: Sample, i: int, not_strangers: Floats) -> Floats:
@@ -275,13 +286,15 @@ def _at_random(sample: Sample, i: int, not_strangers: Floats) -> Floats:
 
 
 def fit_duplicates(sample: Sample, iterations: int = 40) -> Learnt:
-    """m and u as of `fit`, with relatives as classes of their own.
+    """m and u as of `fit`, by classes of pairs: one person in two kinds of record, relatives, strangers.
 
     Two records of a file are one person, relatives, or strangers. Relatives of a kind share names, place and
     number as one person's records do, but not what is a person's own. Taken for strangers they would be too alike,
-    and as they are many, expectation-maximisation would take them for the true pairs. So the pairs are a mixture:
-    one person with m, strangers with u, and for each kind k of relatives shares s_k, free but for the given name,
-    in which they agree as strangers do. The odds are pi m(x) / (u(x) + sum over k of pi_k s_k(x)).
+    and as they are many, expectation-maximisation would take them for the true pairs. Nor are the fields of one
+    person's records independent: where one name is written in another script, all are. So the pairs are a mixture
+    (latent classes, Lazarsfeld and Henry 1968): one person with shares m_a, relatives with s_k, all free but that
+    relatives agree in the given name no more than strangers do, and strangers with u. The odds are
+    sum of pi_a m_a(x) / (u(x) + sum of pi_k s_k(x)).
     """
     fields = sample.fields
     u = []
@@ -290,14 +303,15 @@ def fit_duplicates(sample: Sample, iterations: int = 40) -> Learnt:
         for value, fixed in f.fixed_u.items():
             observed[value] = fixed
         u.append(observed)
-    own = [[_start(f) for f in fields]]
+    own = [[_start(f) for f in fields], [_start(f, f.tf is not None) for f in fields]]
+    n_same = len(own)
     for shared in _SHARED:
-        own.append([_start(f) if f.name in shared else u[i].copy() for i, f in enumerate(fields)])
+        own.append([_start(f) if f.name in shared else _no_more_than(u[i], u[i]) for i, f in enumerate(fields)])
     kinds, of_pair = _kinds(sample, u)
     count = _sums(of_pair, np.ones(len(of_pair)), len(kinds))
     levels = sample.levels[kinds].astype(np.int64)
     n_all = float(sample.n_left) * sample.n_right
-    rate = np.array([0.05, 0.5, 0.5, 0.5]) / sample.n_right
+    rate = np.array([0.05] * n_same + [0.5] * len(_SHARED)) / sample.n_right
     seen: list[Floats] = []
     for _ in range(iterations):
         terms = [_term(sample, i, u[i])[kinds] for i in range(len(fields))]
@@ -305,37 +319,41 @@ def fit_duplicates(sample: Sample, iterations: int = 40) -> Learnt:
         for k, shares in enumerate(own):
             total = np.full(len(kinds), np.log(rate[k]))
             for i, f in enumerate(fields):
-                if k and f.name in _NEVER_SHARED:
-                    continue
-                total += np.append(np.log(shares[i] / u[i]), 0.0)[levels[:, i]] + terms[i]
+                total += np.append(np.log(shares[i] / u[i]), 0.0)[levels[:, i]]
+                if k < n_same or f.name not in _NEVER_SHARED:
+                    total += terms[i]
             scores.append(np.clip(total, -60, 60))
         odds = np.exp(np.stack(scores))
         p = odds / (1 + odds.sum(axis=0)) * count
-        rate = np.clip(p.sum(axis=1) / n_all, 0.005 / sample.n_right, 20.0 / sample.n_right)
+        rate = np.clip(p.sum(axis=1) / n_all, 0.001 / sample.n_right, 20.0 / sample.n_right)
         seen = []
         for i, f in enumerate(fields):
             has = levels[:, i] >= 0
+            found = [_sums(levels[has, i], weight[has], f.n_levels) for weight in p]
+            seen.append(sum(found[:n_same], 0.0 * u[i]))
             for k, shares in enumerate(own):
-                found = _sums(levels[has, i], p[k, has], f.n_levels)
-                shares[i] = (found + _SMOOTHING) / (found.sum() + _SMOOTHING * f.n_levels)
-                if k == 0:
-                    seen.append(found)
+                shares[i] = (found[k] + _SMOOTHING) / (found[k].sum() + _SMOOTHING * f.n_levels)
+                if k < n_same:
                     shares[i] = _own_kept(f, shares[i])
                 elif f.name in _NEVER_SHARED:
-                    shares[i] = u[i]
+                    shares[i] = _no_more_than(shares[i], u[i])
             if not f.fixed_u:
                 u[i] = _at_random(sample, i, sum((r * s[i] for r, s in zip(rate, own, strict=True)), 0.0 * u[i]))
-    m = own[0]
-    relatives = tuple(
-        Relatives(
-            float(np.log2(rate[0] / rate[k])),
-            {f.name: np.log2(m[i] / (u if f.name in _NEVER_SHARED else own[k])[i]) for i, f in enumerate(fields)},
-            {f.name: float(np.log2(u[i][-1])) for i, f in enumerate(fields) if f.tf and f.name in _NEVER_SHARED},
+    same = float(rate[:n_same].sum())
+    m = [sum((r * s[i] for r, s in zip(rate[:n_same], own, strict=False)), 0.0 * u[i]) / same for i in range(len(u))]
+    classes = tuple(
+        PairClass(
+            k < n_same,
+            float(np.log2(rate[k] / same)),
+            {f.name: np.log2(own[k][i] / m[i]) for i, f in enumerate(fields)},
+            {}
+            if k < n_same
+            else {f.name: float(np.log2(u[i][-1])) for i, f in enumerate(fields) if f.tf and f.name in _NEVER_SHARED},
         )
-        for k in range(1, len(own))
+        for k in range(len(own))
     )
     weight = [np.log2(a / b) for a, b in zip(m, u, strict=True)]
-    return Learnt(m, u, weight, float(rate[0] * sample.n_right), seen, relatives)
+    return Learnt(m, u, weight, same * sample.n_right, seen, classes)
 
 
 def fit(sample: Sample, iterations: int = 15) -> Learnt:

@@ -21,7 +21,7 @@ from linkage.files import ReadFiles, read_files
 from linkage.model import STATED_PRECISION, Profile, columns_of
 from linkage.people import Engine, People
 from linkage.predict import predict, prepare
-from linkage.relatives import against_relatives
+from linkage.relatives import weigh_classes
 from linkage.spec import Spec, Unique
 from linkage.train import train_profile
 
@@ -122,8 +122,8 @@ def match_files(
         comparisons = predict(people, name, trained, "pair")
         lap("predict")
         say("deciding")
-        if learnt.relatives:
-            against_relatives(people, "pair", trained.comparisons, learnt.relatives)
+        if learnt.classes:
+            weigh_classes(people, "pair", trained.comparisons, learnt.classes)
         if _has_households(people):
             with_households(connection, "pair", dedupe=people.dedupe)
         if people.dedupe:

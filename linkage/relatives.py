@@ -1,7 +1,7 @@
-"""Pairs weighed against relatives, too.
+"""Pairs of one file weighed by classes: one person, relatives, strangers.
 
-What belongs here: what the classes of relatives that training found (`linkage.learning.fit_duplicates`) say of
-scored pairs. What does not: who lives with whom (`linkage.context`).
+What belongs here: what the classes that training found (`linkage.learning.fit_duplicates`) say of scored pairs.
+What does not: who lives with whom (`linkage.context`).
 """
 
 from __future__ import annotations
@@ -9,44 +9,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from linkage.learning import Field, Relatives, fields_of, level_sql
+from linkage.learning import Field, PairClass, fields_of, level_sql
 from linkage.people import People
 
 
-def against_relatives(
-    people: People, pairs: str, comparisons: list[dict[str, Any]], relatives: Sequence[Relatives]
+def weigh_classes(
+    people: People, pairs: str, comparisons: list[dict[str, Any]], classes: Sequence[PairClass]
 ) -> None:
-    """Lower the weights of `pairs` (record_id, spine_id, match_weight) by what relatives would explain.
+    """Replace the weights of `pairs` (record_id, spine_id, match_weight), one person against strangers, with
+    those of one person, of whatever kind, against strangers and relatives.
 
-    A weight w is of one person against strangers. With w_k against relatives of kind k, the odds against all of
-    them together are 1 / (2^-w + sum over k of 2^-w_k).
+    With w_c the weight of class c against strangers, the odds are sum of 2^w_c over one person's classes /
+    (1 + sum of 2^w_c over relatives').
     """
     fields = fields_of(comparisons)
     levels = ", ".join(level_sql(c) for c in comparisons)
     terms, joins = ["p.record_id", "p.spine_id", "p.match_weight"], []
     for f in fields:
-        if f.tf is None or not any(f.name in kind.own for kind in relatives):
+        if f.tf is None or not any(f.name in kind.own for kind in classes):
             continue
-        for side, table in (("l", "people_left"), ("r", "spine")):
+        for side in "lr":
             joins.append(f"left join tf_{f.name} as tf_{f.name}_{side} on tf_{f.name}_{side}.{f.tf} = {side}.{f.tf}")
         terms.append(f"log2(greatest(tf_{f.name}_l.tf_{f.tf}, tf_{f.name}_r.tf_{f.tf}, 0.0001)) as term_{f.name}")
-    against = " + ".join(f"pow(2, -least(500, {_weight(fields, kind)}))" for kind in relatives)
+    same, relatives = (
+        " + ".join(f"pow(2, greatest(-500, least(500, match_weight + {_more(fields, c)})))" for c in classes if c.is_same is wanted)
+        for wanted in (True, False)
+    )
     people.connection.execute(
         f"""create or replace temp table {pairs} as
-        select record_id, spine_id, -log2(pow(2, -match_weight) + {against}) as match_weight from (
+        select record_id, spine_id, log2({same}) - log2(1 + {relatives}) as match_weight from (
             select {", ".join(terms)}, {levels} from {pairs} as p
             join people_left as l on l.record_id = p.record_id join spine as r on r.record_id = p.spine_id
             {" ".join(joins)})"""
     )
 
 
-def _weight(fields: Sequence[Field], kind: Relatives) -> str:
-    """SQL for the bits of one person's pairs over those of relatives of a kind."""
+def _more(fields: Sequence[Field], kind: PairClass) -> str:
+    """SQL for the bits that a class has more than all pairs of one person."""
     parts = [f"{kind.rate:.6f}"]
     for f in fields:
         bits = " ".join(f"when {value} then {b:.6f}" for value, b in enumerate(kind.level[f.name]))
         parts.append(f"(case gamma_{f.name} {bits} else 0 end)")
         if f.name in kind.own:
-            rare = f"coalesce({kind.own[f.name]:.6f} - term_{f.name}, 0)"
+            rare = f"coalesce(term_{f.name} - {kind.own[f.name]:.6f}, 0)"
             parts.append(f"(case when gamma_{f.name} = {f.n_levels - 1} then {rare} else 0 end)")
     return " + ".join(parts)

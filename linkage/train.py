@@ -44,13 +44,13 @@ class TrainedProfile:
         profile: the parameters.
         pairs: pairs that the rules bring together, by blocking rule.
         untrained: levels that no pair could teach, given a cautious weight.
-        relatives: in deduplication, pairs that are neither one person nor strangers.
+        classes: in deduplication, kinds of pairs that are no strangers.
     """
 
     profile: Profile
     pairs: dict[str, int]
     untrained: list[str]
-    relatives: tuple[learning.Relatives, ...] = ()
+    classes: tuple[learning.PairClass, ...] = ()
 
 
 def train_profile(
@@ -122,7 +122,7 @@ def train_profile(
         round((weights.intercept - (0.0 if people.dedupe else log(1 - weights.match_rate))) / log(2), 4),
     )
     pairs = {rule.sql: n for rule, n in rules.items()}
-    return TrainedProfile(profile, pairs, untrained, learnt.relatives)
+    return TrainedProfile(profile, pairs, untrained, learnt.classes)
 
 
 def _set_weight(level: dict[str, Any], m: float, u: float, weight: float, strength: float) -> None:
