@@ -43,6 +43,10 @@ _PLACES = ("place", "address", "postal_code", "phone", "birth_place", *(f"locali
 _SHARED = (("family", "father", "grandfather", "mother", *_PLACES), ("family", *_PLACES), _PLACES)
 # In this, relatives agree as strangers do: two of a family seldom bear one given name
 _NEVER_SHARED = ("given",)
+# Levels of a birth date from the same day to one part off, and the most of relatives' pairs that each may have:
+# twins are 1 to 2% of births
+_NEAR_DATES = 5
+_TWINS = 0.02
 _SURE = 0.95
 # Fewer rivals than this teach nothing of their kinds
 _LEAST_RIVALS = 500
@@ -266,10 +270,17 @@ def _own_kept(f: Field, m: Floats) -> Floats:
     return m
 
 
-def _no_more_than(shares: Floats, u: Floats) -> Floats:
-    """`shares` with no level of agreement more frequent than among strangers."""
-    capped = np.minimum(shares, u)
-    capped[0] = 1 - capped[1:].sum()
+def _of_relatives(f: Field, shares: Floats, u: Floats) -> Floats:
+    """`shares` of the levels among relatives, no more alike than two persons are in what is a person's own."""
+    if f.name == "birth_date":
+        most = np.full(f.n_levels, 1.0)
+        most[-_NEAR_DATES:] = np.maximum(_TWINS, u[-_NEAR_DATES:])
+    elif f.name in _NEVER_SHARED:
+        most = u
+    else:
+        return shares
+    capped = np.minimum(shares, most)
+    capped[0] += 1 - capped.sum()
     return capped
 
 
@@ -306,7 +317,7 @@ def fit_duplicates(sample: Sample, iterations: int = 40) -> Learnt:
     own = [[_start(f) for f in fields], [_start(f, f.tf is not None) for f in fields]]
     n_same = len(own)
     for shared in _SHARED:
-        own.append([_start(f) if f.name in shared else _no_more_than(u[i], u[i]) for i, f in enumerate(fields)])
+        own.append([_start(f) if f.name in shared else u[i].copy() for i, f in enumerate(fields)])
     kinds, of_pair = _kinds(sample, u)
     count = _sums(of_pair, np.ones(len(of_pair)), len(kinds))
     levels = sample.levels[kinds].astype(np.int64)
@@ -335,8 +346,8 @@ def fit_duplicates(sample: Sample, iterations: int = 40) -> Learnt:
                 shares[i] = (found[k] + _SMOOTHING) / (found[k].sum() + _SMOOTHING * f.n_levels)
                 if k < n_same:
                     shares[i] = _own_kept(f, shares[i])
-                elif f.name in _NEVER_SHARED:
-                    shares[i] = _no_more_than(shares[i], u[i])
+                else:
+                    shares[i] = _of_relatives(f, shares[i], u[i])
             if not f.fixed_u:
                 u[i] = _at_random(sample, i, sum((r * s[i] for r, s in zip(rate, own, strict=True)), 0.0 * u[i]))
     same = float(rate[:n_same].sum())
