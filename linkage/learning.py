@@ -215,20 +215,32 @@ def draw(
 
 @dataclass(frozen=True)
 class PairClass:
-    """Pairs of one kind, as against all pairs of one person.
+    """Pairs of one kind, as against strangers.
 
     Attributes:
         is_same: whether they are one person's; if not, they are relatives'.
-        rate: bits, of their number over that of one person's pairs.
-        level: by field, bits of each level value: its share among them over that among one person's pairs.
-        own: fields in which they agree by chance, so that a rare term tells one person from them: bits of the
-            average term.
+        rate: bits, of their share of all pairs that could be made.
+        level: by field, bits of each level value: its share among them over that among strangers.
+        term: fields in which agreeing on a rare term says more than on a common one: bits of the average term.
     """
 
     is_same: bool
     rate: float
     level: dict[str, Floats]
-    own: dict[str, float]
+    term: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Pairs as a mixture of classes and strangers.
+
+    Attributes:
+        classes: those that are no strangers.
+        match_rate: of the records looked at, the share with a partner (for deduplication: partners per record).
+    """
+
+    classes: tuple[PairClass, ...]
+    match_rate: float
 
 
 @dataclass
@@ -240,7 +252,7 @@ class Learnt:
         weight: by field, match weight (bits) of each level value, the best with an average term.
         match_rate: of the records looked at, the share with a partner (for deduplication: partners per record).
         seen: by field, expected true pairs of each level value.
-        classes: in deduplication, kinds of pairs that are no strangers.
+        mixture: in deduplication, what is beside one person's pairs and strangers.
     """
 
     m: list[Floats]
@@ -248,7 +260,7 @@ class Learnt:
     weight: list[Floats]
     match_rate: float
     seen: list[Floats]
-    classes: tuple[PairClass, ...] = ()
+    mixture: Mixture | None = None
 
 
 def _start(f: Field, is_respelt: bool = False) -> Floats:
@@ -296,7 +308,7 @@ def _at_random(sample: Sample, i: int, not_strangers: Floats) -> Floats:
     return u
 
 
-def fit_duplicates(sample: Sample, iterations: int = 40) -> Learnt:
+def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
     """m and u as of `fit`, by classes of pairs: one person in two kinds of record, relatives, strangers.
 
     Two records of a file are one person, relatives, or strangers. Relatives of a kind share names, place and
@@ -335,8 +347,15 @@ def fit_duplicates(sample: Sample, iterations: int = 40) -> Learnt:
                     total += terms[i]
             scores.append(np.clip(total, -60, 60))
         odds = np.exp(np.stack(scores))
-        p = odds / (1 + odds.sum(axis=0)) * count
-        rate = np.clip(p.sum(axis=1) / n_all, 0.001 / sample.n_right, 20.0 / sample.n_right)
+        same, other = odds[:n_same].sum(axis=0), odds[n_same:].sum(axis=0)
+        if sample.dedupe:
+            true = same / (1 + other + same) * count
+        else:
+            log_odds = np.log(same / (1 + other))
+            absent = 1 - min(0.995, float(rate[:n_same].sum()) * sample.n_right)
+            true = _sums(of_pair, compete(sample, log_odds[of_pair], absent), len(kinds))
+        p = np.concatenate([odds[:n_same] / same * true, odds[n_same:] / (1 + other) * (count - true)])
+        rate = np.clip(p.sum(axis=1) / n_all, 0.001 / sample.n_right, (20.0 if sample.dedupe else 0.995) / sample.n_right)
         seen = []
         for i, f in enumerate(fields):
             has = levels[:, i] >= 0
@@ -350,27 +369,44 @@ def fit_duplicates(sample: Sample, iterations: int = 40) -> Learnt:
                     shares[i] = _of_relatives(f, shares[i], u[i])
             if not f.fixed_u:
                 u[i] = _at_random(sample, i, sum((r * s[i] for r, s in zip(rate, own, strict=True)), 0.0 * u[i]))
-    same = float(rate[:n_same].sum())
-    m = [sum((r * s[i] for r, s in zip(rate[:n_same], own, strict=False)), 0.0 * u[i]) / same for i in range(len(u))]
+    total = float(rate[:n_same].sum())
+    m = [sum((r * s[i] for r, s in zip(rate[:n_same], own, strict=False)), 0.0 * u[i]) / total for i in range(len(u))]
     classes = tuple(
         PairClass(
             k < n_same,
-            float(np.log2(rate[k] / same)),
-            {f.name: np.log2(own[k][i] / m[i]) for i, f in enumerate(fields)},
-            {}
-            if k < n_same
-            else {f.name: float(np.log2(u[i][-1])) for i, f in enumerate(fields) if f.tf and f.name in _NEVER_SHARED},
+            float(np.log2(rate[k])),
+            {f.name: np.log2(shares[i] / u[i]) for i, f in enumerate(fields)},
+            {
+                f.name: float(np.log2(u[i][-1]))
+                for i, f in enumerate(fields)
+                if f.tf and (k < n_same or f.name not in _NEVER_SHARED)
+            },
         )
-        for k in range(len(own))
+        for k, shares in enumerate(own)
     )
     weight = [np.log2(a / b) for a, b in zip(m, u, strict=True)]
-    return Learnt(m, u, weight, same * sample.n_right, seen, classes)
+    return Learnt(m, u, weight, total * sample.n_right, seen, Mixture(classes, total * sample.n_right))
+
+
+def mixture_score(sample: Sample, mixture: Mixture) -> Floats:
+    """Natural log of each pair's odds of being one person's, against strangers and relatives; prior included."""
+    odds = np.zeros((2, len(sample.group)))
+    for kind in mixture.classes:
+        bits = np.full(len(sample.group), kind.rate)
+        for i, f in enumerate(sample.fields):
+            bits += np.append(kind.level[f.name], 0.0)[sample.levels[:, i]]
+            if f.name in kind.term:
+                is_best = sample.levels[:, i] == f.n_levels - 1
+                bits += np.where(is_best & ~np.isnan(sample.terms[:, i]), kind.term[f.name] - sample.terms[:, i], 0.0)
+        odds[0 if kind.is_same else 1] += np.exp2(np.clip(bits, -200, 200))
+    log_odds: Floats = np.clip(np.log(odds[0]) - np.log1p(odds[1]), -50, 50)
+    return log_odds
 
 
 def fit(sample: Sample, iterations: int = 15) -> Learnt:
     """Fellegi and Sunter's m, by expectation-maximisation over the sample, and u, from random pairs."""
     if sample.dedupe:
-        return fit_duplicates(sample)
+        return fit_classes(sample)
     m, u = [], []
     for i, f in enumerate(sample.fields):
         counts = sample.random[i] + _SMOOTHING

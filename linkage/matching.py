@@ -21,7 +21,7 @@ from linkage.files import ReadFiles, read_files
 from linkage.model import STATED_PRECISION, Profile, columns_of
 from linkage.people import Engine, People
 from linkage.predict import predict, prepare
-from linkage.relatives import weigh_classes
+from linkage.mixture import weigh_mixture
 from linkage.spec import Spec, Unique
 from linkage.train import train_profile
 
@@ -115,15 +115,15 @@ def match_files(
         people = replace(read.people, n_spine=read.people.rows("spine"), engine=engine)
         name = people.profiles[0]
         say("learning what agreement is worth")
-        learnt = train_profile(people, name)
+        learnt = train_profile(people, name, with_mixture=True)
         trained = learnt.profile
         lap("train")
         say("comparing pairs")
         comparisons = predict(people, name, trained, "pair")
         lap("predict")
         say("deciding")
-        if learnt.classes:
-            weigh_classes(people, "pair", trained.comparisons, learnt.classes)
+        if learnt.mixture:
+            weigh_mixture(people, "pair", trained.comparisons, learnt.mixture)
         if _has_households(people):
             with_households(connection, "pair", dedupe=people.dedupe)
         if people.dedupe:

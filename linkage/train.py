@@ -44,13 +44,13 @@ class TrainedProfile:
         profile: the parameters.
         pairs: pairs that the rules bring together, by blocking rule.
         untrained: levels that no pair could teach, given a cautious weight.
-        classes: in deduplication, kinds of pairs that are no strangers.
+        mixture: of one person's pairs, relatives and strangers, where it was asked for.
     """
 
     profile: Profile
     pairs: dict[str, int]
     untrained: list[str]
-    classes: tuple[learning.PairClass, ...] = ()
+    mixture: learning.Mixture | None = None
 
 
 def train_profile(
@@ -59,6 +59,7 @@ def train_profile(
     known: list[dict[str, Any]] | None = None,
     *,
     unique_left: bool = False,
+    with_mixture: bool = False,
 ) -> TrainedProfile:
     """Learn one profile's parameters from its people and the spine, without labels.
 
@@ -67,6 +68,8 @@ def train_profile(
         name: of the profile.
         known: comparisons of a profile trained before; they lend what this one's data cannot teach.
         unique_left: whether the people, too, hold each person once.
+        with_mixture: whether pairs are weighed against relatives, too (`linkage.mixture`): the profile's link
+            probability is then that of both.
 
     Raises:
         LinkageError: nothing that both sides know, or no pair that agrees on enough to be compared.
@@ -112,7 +115,11 @@ def train_profile(
                 continue
             _set_weight(level, float(m[value]), float(u[value]), float(bits[value]), strength)
     untrained = fill_untrained(comparisons)
+    mixture = learnt.mixture
     log_odds = learning.score(sample, learnt, weights)
+    if with_mixture and mixture is None:
+        mixture = learning.fit_classes(sample).mixture
+        log_odds = (log_odds + learning.mixture_score(sample, mixture)) / 2
     link = _link_probability(sample, log_odds, 1 - weights.match_rate, name)
     profile = Profile(
         comparisons,
@@ -122,7 +129,7 @@ def train_profile(
         round((weights.intercept - (0.0 if people.dedupe else log(1 - weights.match_rate))) / log(2), 4),
     )
     pairs = {rule.sql: n for rule, n in rules.items()}
-    return TrainedProfile(profile, pairs, untrained, learnt.classes)
+    return TrainedProfile(profile, pairs, untrained, mixture)
 
 
 def _set_weight(level: dict[str, Any], m: float, u: float, weight: float, strength: float) -> None:
