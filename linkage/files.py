@@ -19,6 +19,7 @@ import duckdb
 
 from linkage import fields
 from linkage import people as people_module
+from linkage.chains import cut_by_vocabulary
 from linkage.model import LinkageError
 from linkage.people import People
 from linkage.spec import SEVERAL, SideSpec, Spec
@@ -188,6 +189,9 @@ def read_files(
         connection.execute(f"drop table file_{name}; drop table keyed_{name}")
     say("making names, dates and addresses comparable")
     dedupe = right is None
+    for whole, parted in (("left", "right"), ("right", "left")):
+        if not dedupe and _has_parts(columns[parted]) and _is_whole(columns[whole]):
+            cut_by_vocabulary(connection, f"canonical_{whole}", f"canonical_{parted}")
     union = "select * from canonical_left" + (
         "" if dedupe else " union all by name select * from canonical_right"
     )
@@ -209,6 +213,16 @@ def read_files(
     budget = max(_LEAST_BUDGET, _BUDGET_PER_RECORD * records[0]) if dedupe else _LEAST_BUDGET
     people = People(connection, (profile,), records[-1], dedupe=dedupe, least_budget=budget)
     return ReadFiles(people, tuple(records), tuple(notes))
+
+
+def _has_parts(columns: dict[str, tuple[str, ...]]) -> bool:
+    return {"given_name", "family_name"} <= set(columns)
+
+
+def _is_whole(columns: dict[str, tuple[str, ...]]) -> bool:
+    """Whether a file tells a name in one text and no part of it."""
+    parts = ("given_name", "father_name", "grandfather_name", "family_name", "full_name_alt")
+    return "full_name" in columns and not any(part in columns for part in parts)
 
 
 def _share(connection: duckdb.DuckDBPyConnection, column: str, dedupe: bool) -> float:
