@@ -20,6 +20,7 @@ import duckdb
 from linkage import fields
 from linkage import people as people_module
 from linkage.chains import cut_by_vocabulary
+from linkage.mixture import count_consonants
 from linkage.model import LinkageError
 from linkage.people import People
 from linkage.spec import SEVERAL, SideSpec, Spec
@@ -207,6 +208,7 @@ def read_files(
     if dedupe:
         connection.execute("create or replace temp view spine as select * from people_left")
     people_module.count_terms(connection, "standard")
+    count_consonants(connection, "standard")
     connection.execute("drop table standard; drop table identities")
     profile = "with_birth_date" if _share(connection, "birth_digits", dedupe) >= 0.3 else "name_only"
     connection.execute(f"create or replace temp view people_{profile} as select * from people_left")

@@ -111,6 +111,23 @@ def level_sql(comparison: dict[str, Any]) -> str:
     return f"(case {' '.join(cases)} end)::tinyint as gamma_{comparison['output_column_name']}"
 
 
+def rarity(fields: list[Field]) -> tuple[list[str], list[str]]:
+    """Columns `rare_<field>` of a pair from tables l and r, and the joins that they need.
+
+    Strangers who agree on a name's consonants do so on those of frequency f with a share of f^2 / sum of f^2, one
+    person's records with f: so the agreement says log2(sum of f^2 / f) bits more than the average one.
+    """
+    columns, joins = [], []
+    for f in fields:
+        if f.tf is not None:
+            columns.append(f"s_{f.name}.bits as rare_{f.name}")
+            joins.append(
+                f"left join consonants_{f.name} as s_{f.name} on s_{f.name}.skeleton = l.{f.name}_skeleton"
+                f" and s_{f.name}.skeleton = r.{f.name}_skeleton"
+            )
+    return columns, joins
+
+
 @dataclass
 class Sample:
     """Pairs that training looks at.
@@ -120,6 +137,8 @@ class Sample:
         other: the number of the record on the right.
         levels: pairs x fields; -1 for no evidence.
         terms: pairs x fields; log2 of the frequency of the term agreed on, nan elsewhere.
+        rare: pairs x fields; bits that a name's consonants, agreed on in other letters, are rarer than the average;
+            0 elsewhere, and everywhere if not asked for.
         random: for each field, counts of each level value among random pairs.
         n_left, n_right: records that were looked at, and all that they could be.
         n_pairs: that a whole run would compare at random (for deduplication, half the square).
@@ -130,6 +149,7 @@ class Sample:
     other: Ints
     levels: NDArray[np.int8]
     terms: Floats
+    rare: Floats
     random: list[Floats]
     n_left: int
     n_right: int
@@ -145,10 +165,12 @@ def draw(
     rules: dict[BlockingRule, int],
     *,
     dedupe: bool,
+    by_consonants: bool = False,
 ) -> Sample:
     """Draw the pairs of a sample of `left` with all of `spine` that blocking brings together.
 
-    Record numbers are hashes, so that the sample is at random and the same in every run.
+    Record numbers are hashes, so that the sample is at random and the same in every run. `by_consonants` needs
+    the tables of `linkage.mixture.count_consonants`.
     """
     found = fields_of(comparisons)
     n_left, n_right = (
@@ -181,6 +203,9 @@ def draw(
             )
         tf_columns.append(f"log2(greatest(tf_{f.name}_l.tf_{f.tf}, tf_{f.name}_r.tf_{f.tf}, 0.0001))")
     terms = ", ".join(f"{c} as term_{f.name}" for f, c in zip(found, tf_columns, strict=True))
+    rare, rare_joins = rarity(found if by_consonants else [])
+    terms = ", ".join([terms, *rare])
+    tf_joins += rare_joins
     connection.execute(f"create or replace temp table sampled_pair as {blocked}")
     data = connection.execute(
         f"""select dense_rank() over (order by a) - 1 as g, dense_rank() over (order by b) - 1 as o, t.*
@@ -191,6 +216,10 @@ def draw(
     connection.execute("drop table sampled_pair")
     levels = np.stack([np.asarray(data[f"gamma_{f.name}"], dtype=np.int8) for f in found], axis=1)
     weights = [np.ma.filled(np.ma.asarray(data[f"term_{f.name}"], dtype=np.float64), np.nan) for f in found]
+    more = [
+        np.ma.filled(np.ma.asarray(data.get(f"rare_{f.name}", np.zeros(len(levels))), dtype=np.float64), 0.0)
+        for f in found
+    ]
 
     n_random = min(RANDOM_PAIRS, n_left * n_right)
     per_record = max(1, round(n_random / max(1, n_sampled)))
@@ -209,7 +238,7 @@ def draw(
         for f in found
     ]
     return Sample(found, np.asarray(data["g"], dtype=np.int64), np.asarray(data["o"], dtype=np.int64), levels,
-                  np.stack(weights, axis=1), random, n_sampled, n_right, dedupe,
+                  np.stack(weights, axis=1), np.stack(more, axis=1), random, n_sampled, n_right, dedupe,
                   np.asarray(data["a"], dtype=np.int64), np.asarray(data["b"], dtype=np.int64))  # fmt: skip
 
 
@@ -396,8 +425,7 @@ def mixture_score(sample: Sample, mixture: Mixture) -> Floats:
         for i, f in enumerate(sample.fields):
             bits += np.append(kind.level[f.name], 0.0)[sample.levels[:, i]]
             if f.name in kind.term:
-                is_best = sample.levels[:, i] == f.n_levels - 1
-                bits += np.where(is_best & ~np.isnan(sample.terms[:, i]), kind.term[f.name] - sample.terms[:, i], 0.0)
+                bits += _term_bits(sample, i, kind.term[f.name])
         odds[0 if kind.is_same else 1] += np.exp2(np.clip(bits, -200, 200))
     log_odds: Floats = np.clip(np.log(odds[0]) - np.log1p(odds[1]), -50, 50)
     return log_odds
@@ -448,9 +476,15 @@ def _score(sample: Sample, weight: list[Floats], u: list[Floats], tf_strength: l
 
 def _term(sample: Sample, i: int, u: Floats) -> Floats:
     """Adjustment for how common the agreed term is, natural log."""
+    return _term_bits(sample, i, float(np.log2(u[-1]))) * np.log(2)
+
+
+def _term_bits(sample: Sample, i: int, average: float) -> Floats:
+    """Adjustment for how common the agreed term is; `average`: log2 of the average term's frequency."""
     is_best = sample.levels[:, i] == sample.fields[i].n_levels - 1
-    value = (np.log2(u[-1]) - sample.terms[:, i]) * np.log(2)
-    return np.where(is_best & ~np.isnan(value), value, 0.0)
+    value = average - sample.terms[:, i]
+    bits: Floats = np.where(is_best, np.where(np.isnan(value), 0.0, value), sample.rare[:, i])
+    return bits
 
 
 @dataclass

@@ -10,8 +10,14 @@ from collections.abc import Sequence
 from math import log2
 from typing import Any
 
-from linkage.learning import Field, Mixture, PairClass, fields_of, level_sql
+import duckdb
+
+from linkage.learning import Field, Mixture, PairClass, fields_of, level_sql, rarity
 from linkage.people import People
+from linkage.standardise import NAME_PARTS
+
+# No consonants are rarer than this: a name that comes once may be a slip of another
+_LEAST_SHARE = 0.0001
 
 
 def weigh_mixture(people: People, pairs: str, comparisons: list[dict[str, Any]], mixture: Mixture) -> None:
@@ -34,6 +40,9 @@ def weigh_mixture(people: People, pairs: str, comparisons: list[dict[str, Any]],
         terms.append(
             f"log2(greatest(tf_{f.name}_l.tf_{f.tf}, tf_{f.name}_r.tf_{f.tf}, 0.0001)) as term_{f.name}"
         )
+    rare, rare_joins = rarity(fields)
+    terms += rare
+    joins += rare_joins
     same, relatives = (
         " + ".join(
             f"pow(2, greatest(-500, least(500, {_bits(fields, c)})))"
@@ -45,7 +54,8 @@ def weigh_mixture(people: People, pairs: str, comparisons: list[dict[str, Any]],
     weight = f"log2({same}) - log2(1 + {relatives})"
     if not people.dedupe:
         # against the possibility that the record's person is not in the register, as in `Profile.prior`
-        weight = f"(match_weight + {weight} - {log2(max(0.005, 1 - mixture.match_rate)):.6f}) / 2"
+        learnt = " + ".join(["match_weight", *(_rare(f, _strength(c)) for f, c in zip(fields, comparisons, strict=True))])
+        weight = f"({learnt} + {weight} - {log2(max(0.005, 1 - mixture.match_rate)):.6f}) / 2"
     people.connection.execute(
         f"""create or replace temp table {pairs} as
         select record_id, spine_id, {weight} as match_weight from (
@@ -63,5 +73,30 @@ def _bits(fields: Sequence[Field], kind: PairClass) -> str:
         parts.append(f"(case gamma_{f.name} {bits} else 0 end)")
         if f.name in kind.term:
             rare = f"coalesce({kind.term[f.name]:.6f} - term_{f.name}, 0)"
-            parts.append(f"(case when gamma_{f.name} = {f.n_levels - 1} then {rare} else 0 end)")
+            parts.append(f"(case when gamma_{f.name} = {f.n_levels - 1} then {rare} else 0 end) + {_rare(f)}")
     return " + ".join(parts)
+
+
+def _rare(field: Field, strength: float = 1.0) -> str:
+    """SQL for the bits of rare consonants that agree in other letters."""
+    if field.tf is None:
+        return "0"
+    return f"(case when gamma_{field.name} < {field.n_levels - 1} then {strength} * coalesce(rare_{field.name}, 0) else 0 end)"
+
+
+def _strength(comparison: dict[str, Any]) -> float:
+    """How strongly the frequency of a term counts in a trained comparison."""
+    return max((float(level.get("tf_adjustment_weight") or 0) for level in comparison["comparison_levels"]), default=0.0)
+
+
+def count_consonants(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Create `consonants_<part>` (skeleton, bits): how much rarer than the average those of each name of `table` are."""
+    for part in NAME_PARTS:
+        connection.execute(
+            f"""create or replace temp table consonants_{part} as
+            with counted as (
+                select {part}_skeleton as skeleton, count(*) / sum(count(*)) over () as f
+                from {table} where {part}_skeleton is not null group by 1
+            )
+            select skeleton, log2(sum(f * f) over () / greatest(f, {_LEAST_SHARE})) as bits from counted"""
+        )

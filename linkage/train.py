@@ -90,7 +90,9 @@ def train_profile(
             expected="columns of the same meaning, filled on both sides",
             action="add meanings to the spec (names, birth date, numbers, address)",
         )
-    sample = learning.draw(connection, left, comparisons, rules, dedupe=people.dedupe)
+    sample = learning.draw(
+        connection, left, comparisons, rules, dedupe=people.dedupe, by_consonants=with_mixture
+    )
     learnt = learning.fit(sample)
     if people.dedupe:
         weights = learning.first_weights(learnt)
