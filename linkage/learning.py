@@ -44,9 +44,9 @@ _SHARED = (("family", "father", "grandfather", "mother", *_PLACES), ("family", *
 # In this, relatives agree as strangers do: two of a family seldom bear one given name
 _NEVER_SHARED = ("given",)
 # Levels of a birth date from the same day to one part off, and the most of relatives' pairs that each may have:
-# twins are 1 to 2% of births
+# twins are 1 to 3% of births, and more of the pairs of brothers and sisters of near age
 _NEAR_DATES = 5
-_TWINS = 0.02
+_TWINS = 0.06
 _SURE = 0.95
 # Fewer rivals than this teach nothing of their kinds
 _LEAST_RIVALS = 500

@@ -29,8 +29,9 @@ _LEAST_PROBABILITY = 0.01
 # Of the records of a file that holds each person once, fewer than this are alike in all they tell
 _REPEATED_SHARE = 0.01
 _MAXIMUM_WEIGHT = 64
-# Wrong links are to be this much fewer than what is stated: their number is an estimate
-_MARGIN = 1.5
+# Wrong links are to be this much fewer than what is stated: their number is an estimate, and without a birth date
+# a rough one
+_MARGIN = {"with_birth_date": 2.0, "name_only": 2.5}
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def match_files(
         else:
             _find_same(connection, "spine", wanted=spec.unique == "auto" and name == "with_birth_date")
             _competing(connection, "pair", "decided", unique)
-        trained = _with_threshold(connection, trained, STATED_PRECISION[name], dedupe=people.dedupe)
+        wrong = (1 - STATED_PRECISION[name]) / _MARGIN[name]
+        trained = _with_threshold(connection, trained, wrong, dedupe=people.dedupe)
         loss = _blocking_loss(people, name)
         result = _result(read, trained, swapped=swapped)
         lap("resolve")
@@ -169,9 +171,9 @@ def _has_households(people: People) -> bool:
 
 
 def _with_threshold(
-    connection: duckdb.DuckDBPyConnection, profile: Profile, precision: float, *, dedupe: bool
+    connection: duckdb.DuckDBPyConnection, profile: Profile, wrong: float, *, dedupe: bool
 ) -> Profile:
-    """The threshold from which links have the stated precision, by their own probabilities and by rivals.
+    """The threshold from which a share `wrong` of the links is so, by their own probabilities and by rivals.
 
     Training estimates it from rivals; the probabilities of this very file may ask for more.
     """
@@ -181,7 +183,7 @@ def _with_threshold(
                 range between unbounded preceding and current row) as precision
             from decided where match_probability >= 0.5
         )
-        select min(p) from cumulated where 1 - precision <= {(1 - precision) / _MARGIN}"""
+        select min(p) from cumulated where 1 - precision <= {wrong}"""
     ).fetchall()
     own = float(row[0][0]) if row[0][0] is not None else 1.0
     link = own if dedupe else max(own, profile.link_probability)
