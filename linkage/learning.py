@@ -55,6 +55,18 @@ _MOST_WEIGHT = 40.0
 _RIDGE = 1.0
 
 
+# Rules that bring relatives together, who must be seen to be known: others may bring only twins
+_KIN_RULES = (
+    BlockingRule.on("family_skeleton", "father_skeleton", "mother_skeleton"),
+    BlockingRule.on("family_skeleton", "father_skeleton", "grandfather_skeleton"),
+    BlockingRule.on("family_skeleton", "father_skeleton", "district"),
+    BlockingRule.on("family_skeleton", "mother_skeleton"),
+    BlockingRule.on("family_skeleton", "address"),
+    BlockingRule.on("family_skeleton", "phone"),
+)
+_KIN_PAIRS_PER_RECORD = 10
+
+
 @dataclass(frozen=True)
 class Field:
     """One comparison, as arithmetic sees it.
@@ -109,6 +121,19 @@ def level_sql(comparison: dict[str, Any]) -> str:
             cases.append(f"when {_sides(level['sql_condition'])} then {value}")
             value -= 1
     return f"(case {' '.join(cases)} end)::tinyint as gamma_{comparison['output_column_name']}"
+
+
+def kin_rules(connection: duckdb.DuckDBPyConnection, left: str) -> dict[BlockingRule, int]:
+    """Rules for training that bring relatives together, and their pairs: those that bring a few a record."""
+    present = columns_of(connection, left) & columns_of(connection, "spine")
+    n_left = int(connection.execute(f"select count(*) from {left}").fetchall()[0][0])
+    found = {}
+    for rule in _KIN_RULES:
+        if rule.columns <= present:
+            pairs = rule.count(connection, left, "spine")
+            if 0 < pairs <= _KIN_PAIRS_PER_RECORD * n_left:
+                found[rule] = pairs
+    return found
 
 
 def rarity(fields: list[Field]) -> tuple[list[str], list[str]]:

@@ -90,8 +90,9 @@ def train_profile(
             expected="columns of the same meaning, filled on both sides",
             action="add meanings to the spec (names, birth date, numbers, address)",
         )
+    looked_at = rules | learning.kin_rules(connection, left) if with_mixture else rules
     sample = learning.draw(
-        connection, left, comparisons, rules, dedupe=people.dedupe, by_consonants=with_mixture
+        connection, left, comparisons, looked_at, dedupe=people.dedupe, by_consonants=with_mixture
     )
     learnt = learning.fit(sample)
     if people.dedupe:
