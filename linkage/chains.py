@@ -86,10 +86,13 @@ def cut_by_vocabulary(connection: duckdb.DuckDBPyConnection, whole: str, parted:
     for n in range(2, _MOST_WORDS + 1):
         for number, cut in enumerate(_cuts(n)):
             columns = ", ".join(
-                (f"array_to_string(words[{cut[r][0]}:{cut[r][1]}], ' ')" if r in cut else "null::text") + f" as {r}"
+                (f"array_to_string(words[{cut[r][0]}:{cut[r][1]}], ' ')" if r in cut else "null::text")
+                + f" as {r}"
                 for r in _ROLES
             )
-            parts.append(f"select raw, n_rows, {n} as n, {number} as cut, {columns} from whole_name where len(words) = {n}")
+            parts.append(
+                f"select raw, n_rows, {n} as n, {number} as cut, {columns} from whole_name where len(words) = {n}"
+            )
     likelihood = " + ".join(
         f"case when c.{role} is null then 0 else coalesce(v_{role}.heard,"
         f" case when contains(c.{role}, ' ') then {_NO_COMPOUND} else 0 end + {unseen[role]}) end"
@@ -102,7 +105,8 @@ def cut_by_vocabulary(connection: duckdb.DuckDBPyConnection, whole: str, parted:
     )
     connection.execute(
         f"""create or replace temp table cut as
-        select c.*, {likelihood} as likelihood, 0.0::double as pattern from ({" union all ".join(parts)}) as c {joins}"""
+        select c.*, {likelihood} as likelihood, 0.0::double as pattern
+        from ({" union all ".join(parts)}) as c {joins}"""
     )
     for _ in range(_ROUNDS):
         connection.execute(
@@ -120,7 +124,8 @@ def cut_by_vocabulary(connection: duckdb.DuckDBPyConnection, whole: str, parted:
     connection.execute(
         f"""create or replace temp table {whole} as
         with best as (
-            select raw, arg_max({{'g': given, 'f': father, 'r': grandfather, 'l': family}}, {{'p': likelihood + pattern, 'c': -cut}}) as parts
+            select raw, arg_max({{'g': given, 'f': father, 'r': grandfather, 'l': family}},
+                {{'p': likelihood + pattern, 'c': -cut}}) as parts
             from cut group by raw
         )
         select t.* exclude (full_name), case when parts is null then full_name end as full_name,

@@ -47,6 +47,8 @@ _NEVER_SHARED = ("given",)
 # twins are 1 to 3% of births, and more of the pairs of brothers and sisters of near age
 _NEAR_DATES = 5
 _TWINS = 0.06
+# Change of the classes' sizes, natural log, below which they are taken as found
+_SETTLED = 1e-3
 _SURE = 0.95
 # Fewer rivals than this teach nothing of their kinds
 _LEAST_RIVALS = 500
@@ -345,7 +347,7 @@ def _of_relatives(f: Field, shares: Floats, u: Floats) -> Floats:
         most = u
     else:
         return shares
-    capped = np.minimum(shares, most)
+    capped: Floats = np.minimum(shares, most)
     capped[0] += 1 - capped.sum()
     return capped
 
@@ -360,6 +362,13 @@ def _at_random(sample: Sample, i: int, not_strangers: Floats) -> Floats:
     corrected = np.maximum(sample.random[i] - sample.random[i].sum() * not_strangers, 0) + _SMOOTHING
     u: Floats = corrected / corrected.sum()
     return u
+
+
+def fit_mixture(sample: Sample) -> Mixture:
+    """The classes of `fit_classes`."""
+    mixture = fit_classes(sample).mixture
+    assert mixture is not None
+    return mixture
 
 
 def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
@@ -391,6 +400,7 @@ def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
     rate = np.array([0.05] * n_same + [0.5] * len(_SHARED)) / sample.n_right
     seen: list[Floats] = []
     for _ in range(iterations):
+        before = rate
         terms = [_term(sample, i, u[i])[kinds] for i in range(len(fields))]
         scores = []
         for k, shares in enumerate(own):
@@ -409,8 +419,11 @@ def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
             absent = 1 - min(0.995, float(rate[:n_same].sum()) * sample.n_right)
             true = _sums(of_pair, compete(sample, log_odds[of_pair], absent), len(kinds))
         p = np.concatenate([odds[:n_same] / same * true, odds[n_same:] / (1 + other) * (count - true)])
-        rate = np.clip(p.sum(axis=1) / n_all, 0.001 / sample.n_right, (20.0 if sample.dedupe else 0.995) / sample.n_right)
+        rate = np.clip(
+            p.sum(axis=1) / n_all, 0.001 / sample.n_right, (20.0 if sample.dedupe else 0.995) / sample.n_right
+        )
         seen = []
+        is_settled = bool(np.abs(np.log(rate / before)).max() < _SETTLED)
         for i, f in enumerate(fields):
             has = levels[:, i] >= 0
             found = [_sums(levels[has, i], weight[has], f.n_levels) for weight in p]
@@ -422,9 +435,16 @@ def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
                 else:
                     shares[i] = _of_relatives(f, shares[i], u[i])
             if not f.fixed_u:
-                u[i] = _at_random(sample, i, sum((r * s[i] for r, s in zip(rate, own, strict=True)), 0.0 * u[i]))
-    total = float(rate[:n_same].sum())
-    m = [sum((r * s[i] for r, s in zip(rate[:n_same], own, strict=False)), 0.0 * u[i]) / total for i in range(len(u))]
+                u[i] = _at_random(
+                    sample, i, sum((r * s[i] for r, s in zip(rate, own, strict=True)), 0.0 * u[i])
+                )
+        if is_settled:
+            break
+    share_same = float(rate[:n_same].sum())
+    m = [
+        sum((r * s[i] for r, s in zip(rate[:n_same], own, strict=False)), 0.0 * u[i]) / share_same
+        for i in range(len(u))
+    ]
     classes = tuple(
         PairClass(
             k < n_same,
@@ -439,7 +459,9 @@ def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
         for k, shares in enumerate(own)
     )
     weight = [np.log2(a / b) for a, b in zip(m, u, strict=True)]
-    return Learnt(m, u, weight, total * sample.n_right, seen, Mixture(classes, total * sample.n_right))
+    return Learnt(
+        m, u, weight, share_same * sample.n_right, seen, Mixture(classes, share_same * sample.n_right)
+    )
 
 
 def mixture_score(sample: Sample, mixture: Mixture) -> Floats:
@@ -501,7 +523,8 @@ def _score(sample: Sample, weight: list[Floats], u: list[Floats], tf_strength: l
 
 def _term(sample: Sample, i: int, u: Floats) -> Floats:
     """Adjustment for how common the agreed term is, natural log."""
-    return _term_bits(sample, i, float(np.log2(u[-1]))) * np.log(2)
+    value: Floats = _term_bits(sample, i, float(np.log2(u[-1]))) * float(np.log(2))
+    return value
 
 
 def _term_bits(sample: Sample, i: int, average: float) -> Floats:
@@ -601,6 +624,12 @@ def rival_weights(
     return Weights(level, term, float(beta[-1] - np.log(rate / sample.n_right)), rate)
 
 
+def mean(one: Floats, other: Floats) -> Floats:
+    """Half of each, of log-odds."""
+    half: Floats = (one + other) / 2
+    return half
+
+
 def pooled(one: Weights, other: Weights | None) -> Weights:
     """Half of each: independence overstates what agreement is worth, rivals that are true understate it."""
     if other is None:
@@ -673,7 +702,7 @@ def _kinds(sample: Sample, u: list[Floats]) -> tuple[Ints, Ints]:
         if f.tf is not None:
             term = np.round(_term(sample, i, u[i]) * 4).astype(np.int64)
             # hashed where the numbers grow beyond 64 bits: a collision in a few pairs does no harm
-            code = code * np.uint64(255) + (term - term.min()).astype(np.uint64)
+            code = code * np.uint64(255) + (term - term.min(initial=0)).astype(np.uint64)
         code = (code ^ (code >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     _, kinds, of_pair = np.unique(code, return_index=True, return_inverse=True)
     return kinds.astype(np.int64), of_pair.astype(np.int64)

@@ -18,16 +18,26 @@ import pyarrow.compute as pc
 from linkage import people as people_module
 from linkage.context import with_households
 from linkage.files import ReadFiles, read_files
+from linkage.mixture import weigh_mixture
 from linkage.model import STATED_PRECISION, Profile, columns_of
 from linkage.people import Engine, People
 from linkage.predict import predict, prepare
-from linkage.mixture import weigh_mixture
 from linkage.spec import Spec, Unique
 from linkage.train import train_profile
 
 _LEAST_PROBABILITY = 0.01
 # Of the records of a file that holds each person once, fewer than this are alike in all they tell
 _REPEATED_SHARE = 0.01
+# What tells two people of one name apart
+_TELLING = (
+    "birth_digits",
+    "national_number",
+    "address",
+    "phone",
+    "email",
+    "other_number_1",
+    "mother_skeleton",
+)
 _MAXIMUM_WEIGHT = 64
 # Wrong links are to be this much fewer than what is stated: their number is an estimate, and without a birth date
 # a rough one
@@ -210,6 +220,10 @@ def _unique(connection: duckdb.DuckDBPyConnection, spec: Spec, read: ReadFiles) 
 def _repeats(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     names = [row[0] for row in connection.execute(f"describe {table}").fetchall()]
     told = ", ".join(n for n in names if n not in ("record_id", "household"))
+    # people who share a name and a town are no repetition
+    telling = " + ".join(f"count({n})" for n in _TELLING if n in names) or "0"
+    if not connection.execute(f"select {telling} from {table}").fetchall()[0][0]:
+        return False
     repeated, total = connection.execute(
         f"""select coalesce(sum(n - 1) filter (where given_skeleton is not null and family_skeleton is not null), 0),
             sum(n) from (select count(*) as n, any_value(given_skeleton) as given_skeleton,
@@ -313,6 +327,8 @@ def _blocking_loss(people: People, name: str) -> float:
     """
     connection = people.connection
     rules = people.rules(name)
+    if len(rules) < 2:  # nothing is caught again
+        return 0.0
     caught = " + ".join(f"coalesce(({rule.sql})::int, 0)" for rule in rules) or "0"
     once, twice, total = connection.execute(
         f"""select count(*) filter (where n = 1), count(*) filter (where n = 2), count(*) from (

@@ -54,7 +54,9 @@ def weigh_mixture(people: People, pairs: str, comparisons: list[dict[str, Any]],
     weight = f"log2({same}) - log2(1 + {relatives})"
     if not people.dedupe:
         # against the possibility that the record's person is not in the register, as in `Profile.prior`
-        learnt = " + ".join(["match_weight", *(_rare(f, _strength(c)) for f, c in zip(fields, comparisons, strict=True))])
+        learnt = " + ".join(
+            ["match_weight", *(_rare(f, _strength(c)) for f, c in zip(fields, comparisons, strict=True))]
+        )
         weight = f"({learnt} + {weight} - {log2(max(0.005, 1 - mixture.match_rate)):.6f}) / 2"
     people.connection.execute(
         f"""create or replace temp table {pairs} as
@@ -81,16 +83,20 @@ def _rare(field: Field, strength: float = 1.0) -> str:
     """SQL for the bits of rare consonants that agree in other letters."""
     if field.tf is None:
         return "0"
-    return f"(case when gamma_{field.name} < {field.n_levels - 1} then {strength} * coalesce(rare_{field.name}, 0) else 0 end)"
+    is_other = f"gamma_{field.name} < {field.n_levels - 1}"
+    return f"(case when {is_other} then {strength} * coalesce(rare_{field.name}, 0) else 0 end)"
 
 
 def _strength(comparison: dict[str, Any]) -> float:
     """How strongly the frequency of a term counts in a trained comparison."""
-    return max((float(level.get("tf_adjustment_weight") or 0) for level in comparison["comparison_levels"]), default=0.0)
+    return max(
+        (float(level.get("tf_adjustment_weight") or 0) for level in comparison["comparison_levels"]),
+        default=0.0,
+    )
 
 
 def count_consonants(connection: duckdb.DuckDBPyConnection, table: str) -> None:
-    """Create `consonants_<part>` (skeleton, bits): how much rarer than the average those of each name of `table` are."""
+    """Create `consonants_<part>` (skeleton, bits): how much rarer than the average each name's of `table` are."""
     for part in NAME_PARTS:
         connection.execute(
             f"""create or replace temp table consonants_{part} as

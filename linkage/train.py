@@ -120,9 +120,9 @@ def train_profile(
     untrained = fill_untrained(comparisons)
     mixture = learnt.mixture
     log_odds = learning.score(sample, learnt, weights)
-    if with_mixture and mixture is None:
-        mixture = learning.fit_classes(sample).mixture
-        log_odds = (log_odds + learning.mixture_score(sample, mixture)) / 2
+    if with_mixture and not people.dedupe:
+        mixture = learning.fit_mixture(sample)
+        log_odds = learning.mean(log_odds, learning.mixture_score(sample, mixture))
     link = _link_probability(sample, log_odds, 1 - weights.match_rate, name)
     profile = Profile(
         comparisons,
