@@ -14,6 +14,7 @@ import re
 import sys
 import time
 from collections import defaultdict
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -130,10 +131,12 @@ def _server_cpu() -> float:
         return 0.0
     server = psutil.Process(int(file.read_text(encoding="utf-8").split()[0]))
     own = server.cpu_times()
-    live = [child.cpu_times() for child in server.children()]
-    return (
-        own.user + own.system + own.children_user + own.children_system + sum(t.user + t.system for t in live)
-    )
+    seconds = own.user + own.system + own.children_user + own.children_system
+    for child in server.children():
+        with suppress(psutil.NoSuchProcess):  # ended in between: the next reading counts it
+            times = child.cpu_times()
+            seconds += times.user + times.system
+    return float(seconds)
 
 
 def _check(result: Any) -> None:

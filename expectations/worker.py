@@ -13,6 +13,8 @@ import threading
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 
+from tqdm import tqdm
+
 from expectations.runner import StageResult, preload, run_stage
 from sijill.errors import SijillError
 from sijill.installation import Installation
@@ -54,6 +56,9 @@ def _serve(connection: Connection) -> None:
     """Answer one request after the other, until the other end is closed or gone."""
     # the terminal's interruption is the run's to handle
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Great Expectations makes a progress bar even where it shows none; the lock between processes that comes with it
+    # would outlive a worker that is stopped.
+    tqdm.set_lock(threading.RLock())
     threading.Thread(target=_end_with_the_run, daemon=True).start()
     preload()
     while True:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 
 from intake.contracts import Column, TableContract, duckdb_type
+from intake.landing import identifying_columns
 from intake.reading import WIDE_BLANKS
 
 # What a break is called in `quarantine.rejected_row.reason`, and how it reads to a person.
@@ -323,7 +324,7 @@ class Checks:
         """Query of the landing rows, in the landing table's order of columns."""
         positions = {c.name: i for i, c in enumerate(self.table.delivered)}
         losing = {i for i, _ in self._breakable(replaces=True)}
-        fields = [f"{delivery_id}::bigint as delivery_id", "line::bigint as line"]
+        fields = ["line::bigint as line"]
         for column in self.table.columns:
             kind = duckdb_type(column.physical_type)
             if column.header is not None:
@@ -335,7 +336,14 @@ class Checks:
                 value = literal(column.constant or "")
             fields.append(f'cast({value} as {kind}) as "{column.name}"')
         source = self._examined(values=range(len(self.table.delivered)), breaks=losing)
-        return f"select {', '.join(fields)} from {source} anti join found using (line)"
+        accepted = f"select {', '.join(fields)} from {source} anti join found using (line)"
+        hashed = ", ".join(
+            [literal(self.table.name), *(f'"{name}"' for name in identifying_columns(self.table))]
+        )
+        return (
+            f"select {delivery_id}::bigint as delivery_id, (hash({hashed}) >> 1)::bigint as person_hash,"
+            f" * from ({accepted})"
+        )
 
     def quarantined(self, delivery_id: int, file_name: str) -> str:
         """Query of what goes to quarantine, one row a rejected row or a value set aside."""

@@ -66,7 +66,7 @@ READER_VERSION = 1
 # Entities whose record is a person, once: a second record of the same person is a mistake unless the contract
 # allows it. The others are of things and periods, of which a person has several.
 _OF_A_PERSON = {"person", "survey_member", "card", "benefit"}
-_LANDING_OWN_COLUMNS = {"delivery_id", "line"}
+_LANDING_OWN_COLUMNS = {"delivery_id", "line", "person_hash"}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Landing tables and the canonical views over them.
 
-A landing table is what one contract delivers, typed. The views `landing.canonical_<entity>` give every
-source of a record type the same columns; they are all that linkage and dbt read. Their columns never
-depend on which sources there are, so they can be replaced under the views that stand on them.
+A landing table is what one contract delivers, typed. `person_hash` is a hash of a row's key and of what it
+says about who a person is, so that linkage need not read a row to know that it is as it was. The views
+`landing.canonical_<entity>` give every source of a record type the same columns; they are all that linkage
+and dbt read. Their columns never depend on which sources there are, so they can be replaced under the views
+that stand on them.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from intake.canonical import Entity, canonical
 from intake.contracts import SourceContract, TableContract
 from warehouse import Warehouse
 
-OWN_COLUMNS = (("delivery_id", "bigint"), ("line", "bigint"))
+OWN_COLUMNS = (("delivery_id", "bigint"), ("person_hash", "bigint"), ("line", "bigint"))
 PERSON_RECORD = "canonical_person_record"
 
 
@@ -79,6 +81,16 @@ def ensure_table(
     return True
 
 
+def identifying_columns(table: TableContract) -> list[str]:
+    """The columns of a landing table that `person_hash` covers: its key, its household and its identity."""
+    mapped = [
+        filled.name
+        for name in ("household_key", *canonical().identity)
+        if (filled := table.mapping.get(name)) is not None
+    ]
+    return list(dict.fromkeys([*(column.name for column in table.key), *mapped]))
+
+
 def _source_key(table: TableContract) -> str:
     return " || '|' || ".join(f'"{c.name}"::text' for c in table.key)
 
@@ -121,12 +133,13 @@ def person_record_view(tables: Sequence[TableContract]) -> str:
             filled = table.mapping.get(column.name)
             value = "null" if filled is None else f'"{filled.name}"'
             fields.append(f'{value}::{column.type} as "{column.name}"')
+        fields.append("person_hash")
         parts.append(f'select {", ".join(fields)} from landing."{table.name}"')
     if parts:
         return "\nunion all\n".join(parts)
     fields = [f'null::{c.type} as "{c.name}"' for c in identity]
     head = "null::text as source, null::text as source_key, null::text as entity, null::text as household_key"
-    return f"select {head}, {', '.join(fields)} where false"
+    return f"select {head}, {', '.join(fields)}, null::bigint as person_hash where false"
 
 
 def create_canonical_views(
@@ -191,4 +204,6 @@ def _columns_differ(warehouse: Warehouse, name: str) -> bool:
     wanted = head + [
         (c.name, c.type.replace("timestamptz", "timestamp with time zone")) for c in columns.values()
     ]
+    if name == PERSON_RECORD:
+        wanted.append(("person_hash", "bigint"))
     return present[: len(wanted)] != wanted or len(present) > len(wanted)

@@ -36,101 +36,115 @@ class Changes:
     """What changed since the last run.
 
     Attributes:
-        changed: (source, source_key) of records that are new or other than they were.
-        withdrawn: the same of records that are gone.
-        total: records there are now.
+        changed: number of records that are new or other than they were.
+        withdrawn: (source, source_key) of records that are gone.
     """
 
-    changed: pa.Table
+    changed: int
     withdrawn: pa.Table
-    total: int
-
-    @property
-    def share(self) -> float:
-        """Share of records that changed or went."""
-        n: int = self.changed.num_rows + self.withdrawn.num_rows
-        return n / max(1, self.total)
 
 
 def row_hash(columns: Collection[str]) -> str:
-    """SQL of PostgreSQL for a 64-bit hash of a record's columns."""
+    """SQL of PostgreSQL for a 64-bit hash of a record's columns, its key among them."""
     return f"hash_record_extended(row({', '.join(columns)}), 0)"
 
 
 def find_changes(
-    connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, records: str, columns: Collection[str]
-) -> Changes:
-    """Compare each record's hash with the state's, and create `changed` and `withdrawn` in DuckDB.
+    connection: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
+    records: str,
+    columns: Collection[str],
+    hashed: str,
+) -> Changes | None:
+    """Compare each record's hash with the state's, and fetch those that the state does not know.
+
+    Creates `raw_change`, the records that are new or changed, as delivered, with their `row_hash`; and
+    `gone_record`, the rows of `state.record` that are no more, with their `place` there.
 
     Args:
         connection: with the state attached.
         warehouse: where the records are.
         records: their view.
-        columns: of the view, that the hash covers.
+        columns: of the view.
+        hashed: SQL of a record's hash, the same as when the state was made.
+
+    Returns:
+        None where only a full run will do: a source is new, or too much changed.
+
+    Raises:
+        LinkageError: a key that comes twice.
     """
-    query = f"select source, source_key, {row_hash(columns)} as row_hash from {records}"
-    with warehouse.stream(query) as now:
+    # a hash that is kept is found again by itself; one that is made is costly to make again
+    key = ("row_hash",) if hashed.isidentifier() else ("source", "source_key")
+    read = ", ".join(dict.fromkeys([*(name for name in key if name != "row_hash"), f"{hashed} as row_hash"]))
+    with warehouse.stream(f"select {read} from {records}") as now:
         connection.register("hash_stream", now)
         connection.execute("create or replace temp table hash_now as select * from hash_stream")
         connection.unregister("hash_stream")
     connection.execute(
-        """create or replace temp table changed as
-        select n.source, n.source_key, n.row_hash from hash_now as n
-        left join state.record as o on o.source = n.source and o.source_key = n.source_key
-        where o.row_hash is distinct from n.row_hash"""
-    )
-    connection.execute(
-        """create or replace temp table withdrawn as
-        select o.source, o.source_key from state.record as o
-        anti join hash_now as n on n.source = o.source and n.source_key = o.source_key"""
+        """create or replace temp table differing as
+        select n.row_hash, r.place from (select row_hash from hash_now) as n
+        full join (select row_hash, rowid as place from state.record) as r on r.row_hash = n.row_hash
+        where n.row_hash is null or r.place is null"""
     )
     total = count(connection, "hash_now")
+    n_new = count(connection, "differing", "place is null")
+    n_gone = count(connection, "differing", "place is not null")
+    twice = total - n_new - (count(connection, "state.record") - n_gone)
+    if max(n_new, n_gone) > MAXIMUM_SHARE * total:
+        return None
+    keys = _plain(
+        connection.sql(
+            f"select distinct {', '.join(key)} from hash_now semi join differing using (row_hash)"
+        ).to_arrow_table()
+    )
     connection.execute("drop table hash_now")
-
-    def keys(table: str) -> pa.Table:
-        found = connection.sql(
-            f"select source::varchar as source, source_key::varchar as source_key from {table}"
+    _fetch(connection, warehouse, records, columns, hashed, keys)
+    connection.execute(
+        """create or replace temp table gone_record as
+        select r.*, r.rowid as place from state.record as r
+        where r.rowid in (select place from differing where place is not null)"""
+    )
+    if count(connection, "raw_change", "source not in (select source from state.source_profile)"):
+        return None
+    known = "select 1 from {} semi join raw_change using (source, source_key)"
+    twice += count(connection, "(select 1 from raw_change group by source, source_key having count(*) > 1)")
+    twice += count(connection, f"({known.format('state.record')})")
+    twice -= count(connection, f"({known.format('gone_record')})")
+    if twice or count(connection, "raw_change") != n_new:
+        raise LinkageError(
+            f"{max(twice, 1)} keys of {records} come more than once.",
+            expected="one record for each source and source_key",
+            action="check the primary keys of the source contracts",
         )
-        return _plain(found.to_arrow_table())
+    connection.execute(
+        """create or replace temp table withdrawn as
+        select source, source_key from gone_record anti join raw_change using (source, source_key)"""
+    )
+    return Changes(n_new, _plain(connection.sql("from withdrawn").to_arrow_table()))
 
-    return Changes(keys("changed"), keys("withdrawn"), total)
 
-
-def fetch(
+def _fetch(
     connection: duckdb.DuckDBPyConnection,
     warehouse: Warehouse,
     records: str,
     columns: Collection[str],
+    hashed: str,
     keys: pa.Table,
 ) -> None:
-    """Create `raw_change`: the records of `keys`, as delivered."""
-    chosen = ", ".join(f"r.{column}" for column in columns)
+    """Create `raw_change`: the records that `keys` names, by their keys or by their hash."""
+    named = [hashed if name == "row_hash" else name for name in keys.column_names]
     with warehouse.transaction() as transaction, transaction.connection.cursor() as cursor:
         cursor.adbc_ingest("changed_key", keys, mode="create", temporary=True)
         cursor.execute("analyze changed_key")
         cursor.execute(
-            f"select {chosen} from {records} as r join changed_key as k"
-            " on k.source = r.source and k.source_key = r.source_key"
+            f"select {', '.join(columns)}, {hashed} as row_hash from {records}"
+            f" where ({', '.join(named)}) in (select {', '.join(keys.column_names)} from changed_key)"
         )
         stream = cursor.fetch_record_batch()
         connection.register("change_stream", stream)
         connection.execute("create or replace temp table raw_change as select * from change_stream")
         connection.unregister("change_stream")
-
-
-def check_keys(connection: duckdb.DuckDBPyConnection, changes: Changes) -> None:
-    """Refuse what a full run would: a key that comes twice, or no person left in the register.
-
-    Raises:
-        LinkageError: either of them.
-    """
-    twice = count(connection, "(select 1 from changed group by source, source_key having count(*) > 1)")
-    if twice or count(connection, "raw_change") != changes.changed.num_rows:
-        raise LinkageError(
-            f"{max(twice, 1)} keys of landing.canonical_person_record come more than once.",
-            expected="one record for each source and source_key",
-            action="check the primary keys of the source contracts",
-        )
 
 
 def update(
@@ -144,7 +158,7 @@ def update(
     new_rulings: bool,
     say: Callable[[str], None],
 ) -> int:
-    """Bring the attached state up to date with `raw_change`, `changed` and `withdrawn`; the pairs scored.
+    """Bring the attached state up to date with the tables of `find_changes`; the pairs scored.
 
     Creates `outcome`, the records to tell the ledger, as `linkage.ledger.record` takes them.
 
@@ -163,20 +177,14 @@ def update(
     _take_in(people)
     say("comparing what changed")
     scored = _score(people, profiles, statistics)
-    connection.execute(
-        """create or replace temp table to_resolve as
-        select source, source_key, spine_id from state.resolved
-            where record_id in (select record_id from affected) or spine_id in (select record_id from spine_touched)
-        union select c.source, c.source_key, null from changed as c
-        union select r.source, r.source_key, null from state.record as r semi join affected using (record_id)"""
-    )
+    connection.execute("create or replace temp table ruled (record_id bigint, profile varchar)")
     if new_rulings or count(connection, "ruling"):
         connection.execute(
-            """insert into to_resolve
-            select n.source, n.source_key, s.spine_id from (
+            """insert into ruled
+            select distinct r.record_id, r.profile from state.record as r semi join (
                 select source, source_key from ruling_touched union select source, source_key from ruling
                 union select other_source, other_key from ruling
-            ) as n left join state.resolved as s using (source, source_key)"""
+            ) as n using (source, source_key)"""
         )
     _resolve(people, thresholds, singles)
     say("bringing together the records that link to nobody")
@@ -204,8 +212,10 @@ def update(
         """create or replace temp table outcome as
         select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band, p.person,
             r.reason
-        from state.resolved as r semi join told as t using (source, source_key)
-        left join person_of as p using (source, source_key)"""
+        from (
+            select * from state.resolved semi join told using (source, source_key)
+            union all by name select * from resolved where band = 'spine'
+        ) as r left join person_of as p using (source, source_key)"""
     )
     connection.execute("delete from state.person_of")
     connection.execute("insert into state.person_of select * from person_of")
@@ -216,7 +226,8 @@ def _take_in(people: People) -> None:
     """Update records, people and spine of the state; create what is new and what is touched.
 
     `new_<profile>`: identities that the state did not have; `spine_new`: rows of the register that are new or
-    changed; `spine_touched` (record_id): these and the rows that are gone.
+    changed; `spine_touched` (record_id): these and the rows that are gone; `arrived` (record_id): of what is new
+    or changed.
     """
     connection = people.connection
     identity = [c for c in IDENTITY_COLUMNS if c in _columns(connection, "raw_change")]
@@ -233,23 +244,14 @@ def _take_in(people: People) -> None:
         """create or replace temp table spine_touched as
         select record_id from keyed where profile = 'spine'
         union
-        select r.record_id from state.record as r semi join withdrawn using (source, source_key)
-        where profile = 'spine'"""
+        select record_id from gone_record where profile = 'spine'"""
     )
-    connection.execute("create or replace temp table gone_record as select * from state.record where false")
-    connection.execute(
-        """insert into gone_record select r.* from state.record as r
-        semi join (select source, source_key from changed union all select source, source_key from withdrawn) as k
-        using (source, source_key)"""
-    )
-    connection.execute(
-        "delete from state.record where (source, source_key) in (select source, source_key from gone_record)"
-    )
+    connection.execute("delete from state.record where rowid in (select place from gone_record)")
     connection.execute(
         f"""insert into state.record by name
         select k.source, k.source_key, {optional["entity"]} as entity, {optional["household_key"]} as household_key,
-            k.profile, k.record_id, c.row_hash
-        from keyed as k join changed as c using (source, source_key)"""
+            k.profile, k.record_id, k.row_hash
+        from keyed as k"""
     )
     values = ", ".join(f"any_value({column}) as {column}" for column in identity)
     connection.execute(
@@ -265,16 +267,17 @@ def _take_in(people: People) -> None:
     connection.execute("insert into state.spine by name select * from spine_new")
     connection.execute(
         """create or replace temp table dead as
-        select distinct g.record_id from gone_record as g where g.profile <> 'spine'
-            and g.record_id not in (select record_id from state.record)"""
+        select distinct g.record_id from gone_record as g
+        anti join state.record as r on r.record_id = g.record_id where g.profile <> 'spine'"""
     )
     for name in people.profiles:
         connection.execute(f"delete from state.people_{name} where record_id in (select record_id from dead)")
         connection.execute(
             f"""create or replace temp table new_{name} as
             select s.* from standard as s join identities as i using (record_id)
-            where i.profile = '{name}' and s.record_id not in (select record_id from state.people_{name})"""
+            anti join state.people_{name} as p on p.record_id = s.record_id where i.profile = '{name}'"""
         )
+    connection.execute("create or replace temp table arrived as select distinct record_id from keyed")
     connection.execute("drop table standard; drop table identities; drop table keyed")
 
 
@@ -321,40 +324,53 @@ def _score(people: People, profiles: Mapping[str, Profile], statistics: Statisti
 
 
 def _resolve(people: People, thresholds: dict[str, tuple[float, float]], singles: Collection[str]) -> None:
-    """Resolve `to_resolve` and all who claim the same people; update the state; create `resolved` of these."""
+    """Resolve all whom the changes touch and all who claim the same people, and update the state.
+
+    Creates `resolved` of these. Whom it touches is told by `record_id`: with one record of an identity, all of
+    them are resolved.
+    """
     connection = people.connection
+    connection.execute(
+        """create or replace temp table to_resolve as
+        select record_id from affected
+        union select record_id from arrived
+        union select record_id from gone_record
+        union select record_id from ruled
+        union select record_id from state.resolved where spine_id in (select record_id from spine_touched)"""
+    )
     # whom they claimed, and whom they claim now
     connection.execute(
         """create or replace temp table claimed as
-        select spine_id from to_resolve where spine_id is not null
-        union select b.spine_id from state.best as b
-            join state.record as r using (record_id) semi join to_resolve as t using (source, source_key)
-        union select s.record_id from ruling as g
-            join state.record as s on s.source = g.other_source and s.source_key = g.other_key
-            where s.profile = 'spine'"""
+        select spine_id from state.resolved
+            where record_id in (select record_id from to_resolve) and spine_id is not null
+        union select spine_id from state.best where record_id in (select record_id from to_resolve)
+        union select record_id from ruled where profile = 'spine'"""
     )
     connection.execute(
-        """insert into to_resolve
-        select source, source_key, spine_id from state.resolved where spine_id in (select spine_id from claimed)
-            and band <> 'spine'
-        union select r.source, r.source_key, null from state.record as r join state.best as b using (record_id)
-            where b.spine_id in (select spine_id from claimed)"""
+        """create or replace temp table to_resolve as
+        select record_id from to_resolve
+        union select record_id from state.resolved where spine_id in (select spine_id from claimed)
+        union select record_id from state.best where spine_id in (select spine_id from claimed)"""
     )
     # what `resolve` reads, as temporary tables of its names: they go before those of the state
-    connection.execute(
-        """create or replace temp table record as
-        select * from state.record as r semi join (
-            select source, source_key from to_resolve
-            union select other_source, other_key from ruling
-        ) as t using (source, source_key)"""
-    )
+    chosen = "record_id in (select record_id from {})"
+    for name, query in (
+        ("record", f"select * from state.record where {chosen.format('to_resolve')}"),
+        ("best", f"select * from state.best where {chosen.format('to_resolve')}"),
+        ("pair", f"select * from state.pair where {chosen.format('ruled')}"),
+        (
+            "spine_key",
+            """select record_id, source_key from state.record where profile = 'spine' and record_id in (
+                select spine_id from temp.best union select spine_id from temp.pair
+                union select spine_id from claimed)""",
+        ),
+    ):
+        connection.execute(f"create temp table {name} as {query}")
     resolve(connection, "best", thresholds, "resolved", pairs="pair", single_sources=singles, rulings=True)
-    connection.execute("drop table temp.record")
-    connection.execute(
-        """delete from state.resolved where (source, source_key) in (
-            select source, source_key from resolved union all select source, source_key from withdrawn)"""
-    )
-    connection.execute("insert into state.resolved by name select * from resolved")
+    for name in ("record", "best", "pair", "spine_key"):
+        connection.execute(f"drop table temp.{name}")
+    connection.execute("delete from state.resolved where record_id in (select record_id from to_resolve)")
+    connection.execute("insert into state.resolved by name select * from resolved where band <> 'spine'")
 
 
 def _twins(
@@ -426,7 +442,9 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    return table.cast(pa.schema([(field.name, pa.string()) for field in table.schema]))
+    """The table with plain strings: the database driver takes no string views."""
+    kinds = {f.name: pa.string() if pa.types.is_string_view(f.type) else f.type for f in table.schema}
+    return table.cast(pa.schema(list(kinds.items())))
 
 
 def views(people: People) -> None:

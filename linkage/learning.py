@@ -21,7 +21,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.model import BlockingRule, columns_of
+from linkage.model import HOLDER, BlockingRule, columns_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -319,8 +319,11 @@ class Learnt:
     mixture: Mixture | None = None
 
 
-def _start(f: Field, is_respelt: bool = False) -> Floats:
+def _start(f: Field, u: Floats, is_respelt: bool = False) -> Floats:
     """Shares of the levels among true pairs, from which learning starts: most agree, if not by the letter."""
+    if f.name.startswith(HOLDER):
+        # no agreement, of which the best would be the likeliest: nothing is known before the first step
+        return u.copy()
     start = np.array([0.05 * 0.6**k for k in range(f.n_levels - 1, -1, -1)])
     start[-1] = 0.8
     start[0] = 0.08
@@ -389,10 +392,13 @@ def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
         for value, fixed in f.fixed_u.items():
             observed[value] = fixed
         u.append(observed)
-    own = [[_start(f) for f in fields], [_start(f, f.tf is not None) for f in fields]]
+    own = [
+        [_start(f, u[i], is_respelt and f.tf is not None) for i, f in enumerate(fields)]
+        for is_respelt in (False, True)
+    ]
     n_same = len(own)
     for shared in _SHARED:
-        own.append([_start(f) if f.name in shared else u[i].copy() for i, f in enumerate(fields)])
+        own.append([_start(f, u[i]) if f.name in shared else u[i].copy() for i, f in enumerate(fields)])
     kinds, of_pair = _kinds(sample, u)
     count = _sums(of_pair, np.ones(len(of_pair)), len(kinds))
     levels = sample.levels[kinds].astype(np.int64)
@@ -489,7 +495,7 @@ def fit(sample: Sample, iterations: int = 15) -> Learnt:
         for value, fixed in f.fixed_u.items():
             observed[value] = fixed
         u.append(observed)
-        m.append(_start(f))
+        m.append(_start(f, observed))
     rate = 0.5
     p = np.zeros(len(sample.group))
     seen: list[Floats] = []

@@ -115,6 +115,9 @@ def record(
     with warehouse.transaction() as transaction:
         transaction.execute("set local work_mem = '128MB'")
         transaction.execute("set local jit = off")
+        if withdrawn is not None:
+            # few rows of large tables, most of them in memory: by index
+            transaction.execute("set local random_page_cost = 1.1")
         # one linkage at a time: a second one waits, then finds nothing to do
         transaction.execute("lock table identity.social_id in share row exclusive mode")
         if withdrawn is None and transaction.scalar(_IS_EMPTY):
@@ -348,6 +351,19 @@ _STATE = (
     select x.social_id, r.source, r.source_key
     from resolved_now as r join identity.person_crosswalk as x using (source, source_key)
     where x.is_provisional and x.social_id is not null""",
+    """create temp table in_play on commit drop as
+    select s.social_id from identity.social_id as s
+    join resolved_now as r on r.source = s.source and r.source_key = s.source_key where s.is_provisional
+    union select social_id from carrier""",
+    "analyze in_play",
+    # of these, whose anchor stands in the crosswalk, and will
+    """create temp table anchored on commit drop as
+    select i.social_id
+    from in_play as i
+    join identity.social_id as s on s.social_id = i.social_id
+    join identity.person_crosswalk as x on x.source = s.source and x.source_key = s.source_key
+    left join gone as g on g.source = x.source and g.source_key = x.source_key
+    where g.source is null""",
     """create temp table provisional on commit drop as
     with first_carrier as (
         select distinct on (social_id) social_id, source, source_key
@@ -357,17 +373,13 @@ _STATE = (
         coalesce(a.source, f.source) as source, coalesce(a.source_key, f.source_key) as source_key,
         case when a.source is not null then a.person else c.person end as person,
         f.social_id is not null as is_carried
-    from identity.social_id as s
+    from in_play as i
+    join identity.social_id as s on s.social_id = i.social_id and s.is_provisional
     left join resolved_now as a on a.source = s.source and a.source_key = s.source_key
     left join first_carrier as f on f.social_id = s.social_id
     left join resolved_now as c on c.source = f.source and c.source_key = f.source_key
-    where s.is_provisional and (
-        a.source is not null
-        or (f.source is not null and not exists (
-            select from identity.person_crosswalk as x where x.source = s.source and x.source_key = s.source_key
-                and not exists (select from gone as g where g.source = x.source and g.source_key = x.source_key)
-        ))
-    )""",
+    left join anchored as k on k.social_id = s.social_id
+    where a.source is not null or (f.source is not null and k.social_id is null)""",
     "create index on provisional (social_id)",
     "analyze provisional",
     # where each merged identifier leads, one step

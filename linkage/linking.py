@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -149,6 +149,7 @@ def link(
     say = progress or (lambda _: None)
     country = installation.country
     singles = sources_without_duplicates(country) if single_sources is None else single_sources
+    columns, is_hashed = _columns(warehouse)
     run = _Run(
         warehouse=warehouse,
         installation=installation,
@@ -156,7 +157,9 @@ def link(
         say=say,
         run_id=run_id or str(uuid.uuid4()),
         singles=tuple(singles),
-        columns=tuple(_columns(warehouse)),
+        columns=tuple(columns),
+        row_hash="person_hash" if is_hashed else incremental.row_hash(columns),
+        view=_view(warehouse),
         file=state.file_in(installation.folder),
     )
     prepare()
@@ -169,7 +172,13 @@ def link(
 
 @dataclass(frozen=True)
 class _Run:
-    """What a run works with."""
+    """What a run works with.
+
+    Attributes:
+        columns: of the records, that linkage reads.
+        row_hash: SQL of a hash of a record's key and row, which intake has kept where it can.
+        view: how the view of the records is made, and of what.
+    """
 
     warehouse: Warehouse
     installation: Installation
@@ -178,6 +187,8 @@ class _Run:
     run_id: str
     singles: tuple[str, ...]
     columns: tuple[str, ...]
+    row_hash: str
+    view: str
     file: Path
 
     @property
@@ -186,7 +197,12 @@ class _Run:
 
     def fingerprint(self, model: Model) -> str:
         return state.fingerprint(
-            model.sha256, self.country.spine, self.country.surveys, self.singles, self.columns
+            model.sha256,
+            self.country.spine,
+            self.country.surveys,
+            self.singles,
+            [*self.columns, self.row_hash],
+            self.view,
         )
 
 
@@ -196,13 +212,9 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
     run.say("reading and standardising names")
     connection = people_module.connect(run.installation.work)
     try:
-        hashed = incremental.row_hash([c for c in run.columns if c not in ("source", "source_key")])
-        query = f"select {', '.join(run.columns)}, {hashed} as row_hash from {RECORDS}"
+        query = f"select {', '.join(run.columns)}, {run.row_hash} as row_hash from {RECORDS}"
         with warehouse.stream(query) as records:
-            noted = _Noted(records)
-            people = replace(
-                people_module.load(connection, noted.reader(), country.spine), engine=chosen_engine()
-            )
+            people = replace(people_module.load(connection, records, country.spine), engine=chosen_engine())
         clock.lap("standardise")
 
         model, was_trained = _model(people, run.installation, run.say)
@@ -275,7 +287,6 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
                             "statistics": statistics.dump(),
                             "last_adjudication": str(last_adjudication),
                         },
-                        noted.hashes(),
                     )
                 )
             except BaseException as error:
@@ -287,11 +298,12 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         state.keep(kept.result(), run.file)
         clock.lap("ledger")
         n_spine = people_module.count(connection, "spine")
+        provisional = _provisional(connection, "person_of")
     finally:
         connection.close()
     return LinkageSummary(
         spine_records=n_spine,
-        provisional=_provisional(warehouse),
+        provisional=provisional,
         sources=sources,
         comparisons=comparisons,
         doubtful=doubtful.num_rows,
@@ -337,12 +349,8 @@ def _incremental(run: _Run) -> LinkageSummary | None:
         incremental.views(people)
 
         run.say("finding what changed")
-        hashed = [c for c in run.columns if c not in ("source", "source_key")]
-        changes = incremental.find_changes(connection, warehouse, RECORDS, hashed)
-        new_sources = people_module.count(
-            connection, "changed", "source not in (select source from state.source_profile)"
-        )
-        if changes.share > incremental.MAXIMUM_SHARE or new_sources:
+        changes = incremental.find_changes(connection, warehouse, RECORDS, run.columns, run.row_hash)
+        if changes is None:
             return None
         n_rulings, last_adjudication = review.load_rulings(connection, warehouse)
         before = int(meta["last_adjudication"])
@@ -351,14 +359,10 @@ def _incremental(run: _Run) -> LinkageSummary | None:
 
         comparisons = 0
         ledger = LedgerChanges()
-        is_changed = bool(
-            changes.changed.num_rows or changes.withdrawn.num_rows or last_adjudication > before
-        )
+        is_changed = bool(changes.changed or changes.withdrawn.num_rows or last_adjudication > before)
         relinked = 0
         new_token = str(uuid.uuid4()) if is_changed else token
         if is_changed:
-            incremental.fetch(connection, warehouse, RECORDS, run.columns, changes.changed)
-            incremental.check_keys(connection, changes)
             state.put(connection, token="")
             comparisons = incremental.update(
                 people,
@@ -404,9 +408,10 @@ def _incremental(run: _Run) -> LinkageSummary | None:
         clock.lap("ledger")
         sources = _by_source(connection, "state.resolved", "state.person_of")
         n_spine = people_module.count(connection, "state.spine")
+        provisional = _provisional(connection, "state.person_of")
     return LinkageSummary(
         spine_records=n_spine,
-        provisional=_provisional(warehouse),
+        provisional=provisional,
         sources=sources,
         comparisons=comparisons,
         doubtful=int(warehouse.scalar("select count(*) from identity.review")),
@@ -482,33 +487,10 @@ def _frozen(run: _Run, connection: duckdb.DuckDBPyConnection) -> Statistics | No
         return Statistics.parse(meta["statistics"])
 
 
-class _Noted:
-    """Passes record batches on, and notes each record's hash."""
-
-    def __init__(self, source: pa.RecordBatchReader) -> None:
-        self._source = source
-        self._noted: list[pa.RecordBatch] = []
-        self._columns = ["source", "source_key", "row_hash"]
-
-    def reader(self) -> pa.RecordBatchReader:
-        return pa.RecordBatchReader.from_batches(self._source.schema, self._batches())
-
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._source:
-            self._noted.append(batch.select(self._columns))
-            yield batch
-
-    def hashes(self) -> pa.Table:
-        schema = pa.schema([self._source.schema.field(name) for name in self._columns])
-        return pa.Table.from_batches(self._noted, schema)
-
-
-def _provisional(warehouse: Warehouse) -> int:
-    return int(
-        warehouse.scalar(
-            "select count(distinct social_id) from identity.person_crosswalk where is_provisional"
-        )
-    )
+def _provisional(connection: duckdb.DuckDBPyConnection, person_of: str) -> int:
+    """People whom the register does not hold."""
+    row = connection.execute(f"select count(distinct person) from {person_of}").fetchall()
+    return int(row[0][0])
 
 
 _OUTCOME = """select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band,
@@ -560,8 +542,14 @@ class _Clock:
         self._last = now
 
 
-def _columns(warehouse: Warehouse) -> list[str]:
-    """The columns of the view that linkage reads."""
+def _view(warehouse: Warehouse) -> str:
+    """How the view of the records is defined; of a table, nothing."""
+    query = "select pg_get_viewdef(oid) from pg_class where oid = to_regclass(:name) and relkind = 'v'"
+    return str(warehouse.scalar(query, {"name": RECORDS}))
+
+
+def _columns(warehouse: Warehouse) -> tuple[list[str], bool]:
+    """The columns of the view that linkage reads, and whether intake has hashed its rows."""
     found = {
         row["attname"]
         for row in warehouse.rows(
@@ -576,7 +564,7 @@ def _columns(warehouse: Warehouse) -> list[str]:
             expected="the view that intake makes from the source contracts",
             action="run the cycle from intake",
         )
-    return [column for column in [*keys, *IDENTITY_COLUMNS] if column in found]
+    return [column for column in [*keys, *IDENTITY_COLUMNS] if column in found], "person_hash" in found
 
 
 def _thresholds(people: People, model: Model) -> dict[str, tuple[float, float]]:

@@ -27,7 +27,8 @@ _KEYS = ("source", "source_key", "entity", "household_key")
 class People:
     """Standardised people in a DuckDB connection.
 
-    Tables: `record` (source, source_key, entity, household_key, profile, record_id); `spine` and one
+    Tables: `record` (source, source_key, entity, household_key, profile, record_id, and row_hash where the
+    records have one); `spine` and one
     `people_<profile>` for each of `profiles`, standardised, by `record_id`; `spine_key` (record_id,
     source_key); `tf_<part>` with the frequency of each spelling among records of its script.
 
@@ -84,7 +85,7 @@ def load(
 
     Args:
         connection: from `connect`.
-        records: `source`, `source_key`, `entity`, `household_key` and any of
+        records: `source`, `source_key`, `entity`, `household_key`, `row_hash` and any of
             `standardise.IDENTITY_COLUMNS`.
         spine: source of the population register.
 
@@ -117,6 +118,7 @@ def load(
     connection.execute(
         f"""create or replace temp table record as
         select {", ".join(f"{value} as {column}" for column, value in optional.items())}, profile, record_id
+            {", row_hash" if "row_hash" in present else ""}
         from keyed"""
     )
     n_spine = count(connection, "record", "profile = 'spine'")

@@ -3,10 +3,11 @@
 What belongs here: keeping and opening the state, and whether it can still be trusted. What does not: using
 it (`linkage.incremental`).
 
-The state is a DuckDB file in the installation's folder: each record with a hash of its row, the standardised
-people, every scored pair, the resolution, and the statistics that weights rest on (term frequencies, size
-of the register, blocking rules, profiles of sources). These stay frozen until a full run, so that a
-record's weight depends on its own row and on the rows it is compared with, and on nothing else.
+The state is a DuckDB file in the installation's folder: each record with a hash of its key and row, the
+standardised people, every scored pair, the resolution (but of the register's own records), and the statistics
+that weights rest on (term frequencies, size of the register, blocking rules, profiles of sources). These stay
+frozen until a full run, so that a record's weight depends on its own row and on the rows it is compared with,
+and on nothing else.
 
 It is derived, and may be deleted: the next run is then a full one. It is trusted only if the ledger's last
 run left it (both hold its token), and if model, settings and code are the same.
@@ -24,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from linkage.model import BlockingRule
 from linkage.people import People
@@ -89,9 +89,10 @@ def fingerprint(
     surveys: Collection[str],
     singles: Collection[str],
     columns: Collection[str],
+    view: str,
 ) -> str:
     """Of everything but the records and the clerks' decisions that a run's result depends on."""
-    parts = [_code(), model_sha256, spine, sorted(surveys), sorted(singles), list(columns)]
+    parts = [_code(), model_sha256, spine, sorted(surveys), sorted(singles), list(columns), view]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -108,14 +109,13 @@ def tables(people: People) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def save(people: People, file: Path, meta: Mapping[str, str], hashes: pa.Table) -> Path:
+def save(people: People, file: Path, meta: Mapping[str, str]) -> Path:
     """Write the state to a file beside `file`, and return it; `keep` puts it in place.
 
     Args:
-        people: after a full run, with the tables of `tables`.
+        people: after a full run, with the tables of `tables` and the hash of each record.
         file: of `file_in`.
         meta: token, fingerprint, statistics, last_adjudication.
-        hashes: source, source_key, row_hash of each record.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     file.parent.chmod(0o700)
@@ -123,16 +123,14 @@ def save(people: People, file: Path, meta: Mapping[str, str], hashes: pa.Table) 
     part.unlink(missing_ok=True)
     connection = people.connection
     connection.execute(f"attach {_literal(str(part))} as kept")
-    connection.register("hash_table", hashes)
     try:
         for name in tables(people):
-            rows = "(select r.*, h.row_hash from record as r join hash_table as h using (source, source_key))"
-            chosen = rows if name == "record" else name
+            # the register's own records stand for themselves
+            chosen = "resolved where band <> 'spine'" if name == "resolved" else name
             connection.execute(f"create table kept.{name} as select * from {chosen}")
         connection.execute("create table kept.meta (name varchar, value varchar)")
         connection.executemany("insert into kept.meta values (?, ?)", [list(item) for item in meta.items()])
     finally:
-        connection.unregister("hash_table")
         connection.execute("detach kept")
     part.chmod(0o600)
     return part

@@ -6,6 +6,7 @@ Heavy imports wait until a command needs them, so that `sijill --help` answers a
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -89,6 +90,7 @@ def _leave(code: int) -> NoReturn:
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
         sys.stderr.flush()
+    atexit._run_exitfuncs()  # what libraries have to give back: dbt its semaphores
     os._exit(code)
 
 
@@ -324,7 +326,7 @@ def sql(
         if as_csv:
             import csv
 
-            writer = csv.writer(sys.stdout)
+            writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(names)
             for partition in result.yield_per(10_000).partitions():
                 writer.writerows(partition)

@@ -36,6 +36,10 @@ _MONEY = """
 select programme, count(*) as instructions, coalesce(sum(amount), 0) as total
 from finance.payment_instruction where cycle = :cycle group by programme order by programme
 """
+_OTHER_MONTHS = """
+select kind, min(for_month) as first, max(for_month) as last, abs(sum(amount)) as amount
+from finance.commitment where cycle = :cycle and kind <> 'regular' group by kind order by kind
+"""
 _SET_ASIDE = """
 select 'delivered row' as what, r.table_name as place, r.reason, count(*) as rows
 from quarantine.rejected_row as r
@@ -90,6 +94,10 @@ def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) ->
     table.add_row("payments instructed", _count(sum(row["instructions"] for row in money)))
     total = sum((row["total"] for row in money), Decimal(0))
     table.add_row("total", f"[bold]{_money(total, decimals)} {currency}[/bold]")
+    said = {"arrears": "of it arrears", "recovery": "kept back for debts", "overpayment": "found overpaid"}
+    for row in warehouse.rows(_OTHER_MONTHS, {"cycle": cycle}):
+        months = row["first"] if row["first"] == row["last"] else f"{row['first']} to {row['last']}"
+        table.add_row(f"  {said[row['kind']]}, for {months}", f"{_money(row['amount'], decimals)} {currency}")
     _add_standing(table, installation, cycle)
     aside = warehouse.rows(_SET_ASIDE, {"cycle": cycle})
     table.add_section()

@@ -23,11 +23,13 @@
     inner join members using (household_id)
     inner join months_served using (household_id)
     inner join governing using (household_id)
+    inner join previous using (household_id)
 ){% endmacro %}
 {% macro benefit_ctes() %}owed as (
     select * from facts
     inner join persons using (household_id)
-    inner join entitled using (household_id)
+    inner join entitled_now using (household_id)
+    inner join entitled_before using (household_id)
     inner join grants using (household_id)
 ){% endmacro %}
 {% macro known_day() %}2026-11-25{% endmacro %}
@@ -41,6 +43,7 @@
 {% macro member_fact_columns() %}{% endmacro %}
 {% macro governs_cycle() %}from_cycle <= '2026-11'{% endmacro %}
 {% macro months_served() %}select household_id from commitments{% endmacro %}
+{% macro previous_cycle(relation) %}null{% endmacro %}
 {% macro previous_decisions(relation) %}select 'x'::text as previous_cycle{% endmacro %}
 {% macro latest_corrections(relation) %}select 'x'::text as for_month{% endmacro %}
 {% macro earlier_facts(relation) %}select

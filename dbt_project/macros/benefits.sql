@@ -250,15 +250,21 @@ lines_{{ name }} as (
 {%- endmacro %}
 
 {# CTEs that give `owed_<programme>`: what the rules known now owe, for the cycle and each month that is settled.
-   Reads `entitled` (programme, household_id, for_month, status, household_facts). #}
+   Reads `entitled_now`, those of the cycle, and `entitled_before`, those of settled months (programme, household_id, for_month,
+   status, household_facts). #}
 {% macro programme_benefit_ctes(code) -%}
 {% set names = [] %}
 {% for span in benefit_spans(code) %}
 {% set name = code ~ '_' ~ loop.index %}
 {% do names.append(name) %}
 entitled_{{ name }} as (
-    select * from entitled
+    select * from entitled_before
     where programme = '{{ code }}' and for_month between '{{ span.first }}' and '{{ span.last }}'
+    {% if span.last == var('cycle') %}
+    union all
+    select * from entitled_now
+    where programme = '{{ code }}'
+    {% endif %}
 ),
 
 {{ span_ctes(code, name, span.rules) }},

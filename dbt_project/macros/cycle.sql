@@ -23,10 +23,17 @@
     (extract(year from {{ date_expression }}) * 12 + extract(month from {{ date_expression }}))::integer
 {%- endmacro %}
 
-{# Pre-hook: memory for the sorts and hash joins of one model, for its transaction only.
-   With the server's 4 MB, half a million members spill to disk at every step. #}
-{% macro use_memory() -%}
-    set local work_mem = '64MB'
+{# Pre-hook: how one model is planned, for its transaction only. With a server's own 4 MB, half a million members spill to
+   disk at every step. Handing a row from one worker to another is cheap beside the hundred expressions that made it, which the
+   planner takes for nothing: at its own cost it would leave all of them to one process. #}
+{% macro plan_for_wide_rows() -%}
+    set local work_mem = '64MB'; set local parallel_tuple_cost = 0.01
+{%- endmacro %}
+
+{# The end of a subquery whose columns are computed once, by every worker: without a fence, the planner repeats a column's
+   expression wherever it is read. Not `offset 0`: only in quotes is the number one at once, and no limit to parallel plans. #}
+{% macro fence() -%}
+    offset '0'
 {%- endmacro %}
 
 {# Post-hook: without fresh statistics the next model's joins are planned for an empty table. Nothing joins on an array or a

@@ -22,10 +22,20 @@
             'rule': 'exclusion:' ~ x.excluded_by, 'kind': 'exclusion', 'outcome': 'not_eligible', 'stage': 9, 'reason': x.reason,
             'fact': 'decision in ' ~ x.excluded_by, 'operator': '', 'threshold': none, 'threshold_rule': 'not ' ~ x.when,
             'unit': '', 'evidence': 'decision', 'standing': x.standing, 'source': x.source,
-            'fails': 'coalesce(' ~ x.excluded_by ~ '_is_' ~ x.when ~ ', false)', 'value': x.excluded_by ~ '_status',
+            'fails': excluded_when(x), 'value': x.excluded_by ~ '_status',
         }) %}
     {% endfor %}
     {{ return(rules) }}
+{%- endmacro %}
+
+{# Condition text: the other programme has the household, as `when` means it. #}
+{% macro excluded_when(row) -%}
+    {% set other = row.excluded_by %}
+    {% if row.when == 'inside' %}
+        {% set passed = (programmes() | selectattr('code', 'equalto', other) | first).statuses.passed %}
+        {{ return('coalesce(' ~ other ~ "_is_eligible and " ~ other ~ "_status <> '" ~ passed ~ "', false)") }}
+    {% endif %}
+    {{ return('coalesce(' ~ other ~ '_is_' ~ row.when ~ ', false)') }}
 {%- endmacro %}
 
 {# A row of criteria or conditions as a rule. #}
@@ -204,7 +214,7 @@ judged_{{ code }} as (
     ) as x_{{ other }} on f.household_id = x_{{ other }}.household_id
     {% endfor %}
     -- A fence: without it the planner repeats each rule's expression wherever its outcome is read.
-    offset 0
+    {{ fence() }}
 ),
 
 placed_{{ code }} as (
@@ -232,7 +242,7 @@ lined_{{ code }} as (
             {% endfor %}
         end::integer as open_condition
     from placed_{{ code }}
-    offset 0
+    {{ fence() }}
 ),
 
 {% if capacity %}
@@ -299,7 +309,7 @@ told_{{ code }} as (
             else 'eligible'
         end as outcome
     from concluded_{{ code }}
-    offset 0
+    {{ fence() }}
 ),
 
 decided_{{ code }} as (
@@ -358,7 +368,7 @@ decided_{{ code }} as (
 case
     when effect in ('refuse', 'grant') or effect = 'suspend' and outcome = 'suspended' then array[{{ {'reason': 'adjudication_reason', 'rule': "'adjudication:' || effect", 'value': 'adjudication_id::text'}[what] }}]
     {% if rules %}
-    when is_refused then (select array_agg(({{ 'rule_values' if what == 'value' else rule_texts(rules, what) }})[r.position] order by r.place) from unnest(failed) with ordinality as r (position, place))
+    when is_refused then {{ failed_texts(what, rules) }}
     {% endif %}
     {% if conditions %}
     when outcome in ('suspended', 'pending_verification') then array[({{ 'condition_values' if what == 'value' else rule_texts(conditions, what) }})[open_condition]]
@@ -371,6 +381,15 @@ case
     {% endif %}
     else array[{{ {'reason': sql_text(selection.reason_in), 'rule': "'selection:" ~ selection.rule ~ "'", 'value': 'line_value'}[what] }}]
 end::text []
+{%- endmacro %}
+
+{# SQL text[]: the same of the rules that failed. Not a subquery over them: one that reads its row keeps workers out. #}
+{% macro failed_texts(what, rules) -%}
+    {% set parts = [] %}
+    {% for rule in rules %}
+        {% do parts.append('case when ' ~ loop.index ~ ' = any(failed) then ' ~ ('rule_values[' ~ loop.index ~ ':' ~ loop.index ~ ']' if what == 'value' else sql_text(rule[what])) ~ ' end') %}
+    {% endfor %}
+    {{ return(parts | join(' || ') if what == 'value' else 'array_remove(array[' ~ parts | join(', ') ~ ']::text [], null)') }}
 {%- endmacro %}
 
 {# SQL aggregate: what a household takes of the capacity. #}
@@ -464,6 +483,11 @@ decided as (
     from_cycle <= '{{ var("cycle") }}' and coalesce(to_cycle, '9999-12') >= '{{ var("cycle") }}' and to_char(decided_on, 'YYYY-MM-DD') <= '{{ known_day() }}'
 {%- endmacro %}
 
+{# SQL text: the last cycle that was decided before this one; null while `relation` is made anew. #}
+{% macro previous_cycle(relation) -%}
+    {{ return("(select max(e.cycle) from " ~ relation ~ " as e where e.cycle < '" ~ var('cycle') ~ "')" if relation else 'null') }}
+{%- endmacro %}
+
 {# CTE text: each household's decision in the last cycle before this one; none while the table is made anew. #}
 {% macro previous_decisions(relation) -%}
     select
@@ -482,7 +506,7 @@ decided as (
         , adjudication_id as previous_adjudication_id
     {% if relation %}
     from {{ relation }}
-    where cycle = (select max(e.cycle) from {{ relation }} as e where e.cycle < '{{ var("cycle") }}')
+    where cycle = {{ previous_cycle(relation) }}
     {% else %}
     from (
         select

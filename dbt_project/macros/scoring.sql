@@ -119,7 +119,7 @@ indicators_{{ scorecard }} as (
         {% endfor %}
     from facts{{ ' left join member_facts using (household_id)' if columns | selectattr('of', 'equalto', 'members') | list }}
     -- A fence: without it the planner repeats each indicator's expression in every condition that reads it.
-    offset 0
+    {{ fence() }}
 ),
 
 items_{{ scorecard }} as (
@@ -138,7 +138,7 @@ items_{{ scorecard }} as (
         , {% if card.groups %}array[{% for g in card.groups %}{{ g }}::text{{ ', ' if not loop.last }}{% endfor %}]{% else %}null{% endif %}::text [] as group_values
         , {{ sha256_of_row('indicator_row') }} as input_hash
     from indicators_{{ scorecard }} as indicator_row
-    offset 0
+    {{ fence() }}
 ),
 
 totals_{{ scorecard }} as (

@@ -22,6 +22,7 @@ class Checks:
         reasons: text by reason code and language; None when the file could not be read, which is a problem already.
         problems: what was found so far.
         files: columns of the flat files at hand, besides those that the pack declares.
+        unread: names whose own rows have a fault that is told already; what reads them is not blamed for it.
     """
 
     settings: ProgrammeFile
@@ -29,6 +30,7 @@ class Checks:
     reasons: Mapping[str, Mapping[str, str]] | None
     problems: list[str] = field(default_factory=list)
     files: Inputs | None = None
+    unread: frozenset[str] = frozenset()
 
     @property
     def programmes(self) -> dict[str, Programme]:
@@ -77,7 +79,9 @@ class Checks:
         names = list(known)
         if row.values[column] not in names:
             near = nearest(row.values[column], names)
-            self.problem(row, f"{column} '{row.values[column]}' is none of {', '.join(sorted(names))}{near}")
+            # Of many names the near one says more than all.
+            listed = f"is none of {', '.join(sorted(names))}" if len(names) <= 8 or not near else "is unknown"
+            self.problem(row, f"{column} '{row.values[column]}' {listed}{near}")
 
     def reason(self, row: Row, column: str) -> None:
         """The cell is a reason code that has a text in each of the pack's languages."""
@@ -85,16 +89,21 @@ class Checks:
         if self.reasons is None:
             return
         if code not in self.reasons:
-            self.problem(row, f"{column} '{code}' has no line in reasons.csv")
+            near = nearest(code, self.reasons)
+            self.problem(row, f"{column} '{code}' has no line in reasons.csv{near}")
             return
         for language in self.settings.languages:
             if not self.reasons[code].get(language):
-                self.problem(row, f"the reason {code} has no text in {language}")
+                self.problem(
+                    row, f"the reason {code} has no text in {language}: fill its cell in reasons.csv"
+                )
 
     def product(self, row: Row, column: str) -> None:
         """The cell is a product of numbers and parameters, each in force when the row begins."""
         for term in (part.strip() for part in row.values[column].split("*")):
             if NUMBER.fullmatch(term) or FRACTION.fullmatch(term):
+                continue
+            if term in self.unread:
                 continue
             if term not in self.parameters:
                 near = nearest(term, self.parameters)
@@ -107,7 +116,7 @@ class Checks:
     ) -> None:
         """The cell is one safe expression over `columns`, its {placeholders} among `parameters`."""
         for name in PLACEHOLDER.findall(row.values[column]):
-            if name not in parameters:
+            if name not in parameters and name not in self.unread:
                 self.problem(row, f"{column}: {{{name}}} is not a known parameter without fraction")
         found = fault(row.values[column], columns, of_members=of_members)
         if found:
@@ -140,7 +149,8 @@ class Checks:
         """The row's indicator exists and is in force when the row begins; says whether it exists."""
         name = row.values["indicator"]
         series = [other for other in self.tables["indicators"] if other.values["indicator"] == name]
-        self.one_of(row, "indicator", {other.values["indicator"] for other in self.tables["indicators"]})
+        if name not in self.unread:
+            self.one_of(row, "indicator", {other.values["indicator"] for other in self.tables["indicators"]})
         if series and not covered(row, series):
             self.problem(row, f"the indicator {name} is not in force on {row.valid_from}")
         return bool(series)

@@ -25,7 +25,7 @@ from sijill.errors import SijillError
 from sijill.policy import targeting
 from sijill.policy.loader import load_policy
 from sijill.policy.pack import Policy
-from sijill.policy.scratch import Scratch, compute
+from sijill.policy.scratch import Scratch, compute, frozen
 from sijill.policy.targeting import Accuracy, Design, FrontierPoint
 
 if TYPE_CHECKING:
@@ -47,11 +47,18 @@ class Side:
         name: as the user named it.
         policy: the pack.
         month: YYYY-MM: rules known and in force then.
+        is_frozen: whether the month was named: its rules are then those of every month that is computed.
     """
 
     name: str
     policy: Policy
     month: str
+    is_frozen: bool = False
+
+    @property
+    def rules_of(self) -> str | None:
+        """The month whose rules hold throughout, or None: each month has its own."""
+        return self.month if self.is_frozen else None
 
 
 def parse_side(text: str, default_month: str) -> Side:
@@ -70,7 +77,7 @@ def parse_side(text: str, default_month: str) -> Side:
         folder = COUNTRIES_FOLDER / folder
     if (folder / "policy").is_dir():
         folder = folder / "policy"
-    return Side(text, load_policy(folder), month or default_month)
+    return Side(text, load_policy(folder), month or default_month, is_frozen=bool(month))
 
 
 @dataclass(frozen=True)
@@ -154,6 +161,7 @@ class Comparison:
     Attributes:
         a, b: the sides.
         country, currency, cycle: of the registry.
+        month: YYYY-MM that both sides are compared in, the first of those whose cost is computed.
         households, people: in the registry.
         programmes: by code, then by side.
         transitions: by programme, the most frequent first.
@@ -168,6 +176,7 @@ class Comparison:
     country: str
     currency: str
     cycle: str
+    month: str
     households: int
     people: int
     programmes: dict[str, dict[str, ProgrammeSide]]
@@ -200,7 +209,8 @@ def compare(
 
     Args:
         a, b: sides, as `parse_side` reads them; without a month, that of the registry.
-        months: months, from each side's own on, whose cost is computed.
+        months: months whose cost is computed on both sides, from the later of the sides' months on. The same months,
+            so that what a feast or the return to school brings is no difference between policies.
         welfare: what accuracy is measured against.
         poorest_share: of people, whom CGH looks at.
         budget: a month's money; by default what side A costs.
@@ -212,6 +222,7 @@ def compare(
     country = installation.country
     cycle = registry_cycle(warehouse)
     sides = {"a": parse_side(a, cycle), "b": parse_side(b, cycle)}
+    start = max(side.month for side in sides.values())
     first: dict[str, Scratch] = {}
     monthly: dict[tuple[str, str, str], float] = {}
     by_region: dict[tuple[str, str, str], float] = {}
@@ -220,8 +231,8 @@ def compare(
         for letter, side in sides.items():
             before: Scratch | None = None
             for i in range(months):
-                month = month_after(side.month, i)
-                say(f"{side.name}: rules of {month}, {i + 1} of {months}")
+                month = month_after(start, i)
+                say(f"{side.name}: {month}, {i + 1} of {months}")
                 made = compute(
                     connection,
                     side.policy,
@@ -230,6 +241,7 @@ def compare(
                     currency=country.currency,
                     currency_decimals=decimals,
                     same_as=before,
+                    rules_of=side.rules_of,
                 )
                 for region, programme, amount in _costs(connection, made):
                     key = (letter, month, programme)
@@ -253,7 +265,7 @@ def compare(
             for letter, side in sides.items():
                 say(f"{side.name}: what a budget buys")
                 line = _frontier(
-                    connection, side, letter, programme, country.currency, decimals, welfare, spent
+                    connection, side, start, letter, programme, country.currency, decimals, welfare, spent
                 )
                 if line is not None:
                     frontiers[letter, programme] = line
@@ -268,6 +280,7 @@ def compare(
         country=country.name,
         currency=country.currency,
         cycle=cycle,
+        month=start,
         households=int(counted["households"]),
         people=int(counted["people"]),
         programmes=programmes,
@@ -483,6 +496,7 @@ def _groups(table: pa.Table, programme: str) -> dict[str, dict[str, tuple[int, i
 def _frontier(
     connection: sa.Connection,
     side: Side,
+    month: str,
     letter: str,
     programme: str,
     currency: str,
@@ -497,11 +511,12 @@ def _frontier(
     everyone = compute(
         connection,
         side.policy,
-        side.month,
+        month,
         name=f"{letter}f",
         currency=currency,
         currency_decimals=decimals,
-        overrides=_open_to_all(side.policy, programme),
+        rules_of=side.rules_of,
+        overrides=_open_to_all(frozen(side.policy, side.month) if side.is_frozen else side.policy, programme),
     )
     card = wanted.scorecard
     rows = _read(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sijill.policy import charts
 from sijill.policy.charts import Line, percent
-from sijill.policy.compare import Comparison, Frontier, ProgrammeSide, Transition
+from sijill.policy.compare import Comparison, Frontier, ProgrammeSide, Side, Transition
 from sijill.policy.page import Page
 from sijill.policy.targeting import Estimate
 
@@ -52,7 +52,7 @@ def key_rows(comparison: Comparison, programme: str) -> list[tuple[str, str, str
         _row("their people", a.people, b.people),
         _share("share of all people", a.people / comparison.people, b.people / comparison.people),
         _row("households that are eligible", a.eligible, b.eligible),
-        _row(f"cost of the month, {comparison.currency}", a.cost, b.cost),
+        _row(f"cost of {comparison.month}, {comparison.currency}", a.cost, b.cost),
     ]
     if count > 1:
         rows.append(_row(f"cost of {count} months, {comparison.currency}", total["a"], total["b"]))
@@ -80,6 +80,16 @@ def key_rows(comparison: Comparison, programme: str) -> list[tuple[str, str, str
     return rows
 
 
+def _rules(letter: str, side: Side) -> str:
+    """Which rules a side has, in a sentence."""
+    which = (
+        f"with the rules known and in force in {side.month}, throughout"
+        if side.is_frozen
+        else "with the rules that it gives each month"
+    )
+    return f"{letter} is {side.name} {which} (version {side.policy.version})."
+
+
 def _row(words: str, a: float, b: float) -> tuple[str, str, str, str]:
     part = f" ({(b / a - 1) * 100:+.1f}%)" if a and round(b - a) else ""
     return words, f"{a:,.0f}", f"{b:,.0f}", _signed(b - a) + part
@@ -95,10 +105,10 @@ def report(comparison: Comparison) -> Page:
     page = Page(f"{comparison.country}: {a.name} and {b.name}")
     page.text(
         f"Both on the same registry, that of {comparison.cycle}: {comparison.households:,} households, "
-        f"{comparison.people:,} people. A is {a.name} with the rules of {a.month} (version {a.policy.version}); B is "
-        f"{b.name} with those of {b.month} (version {b.policy.version}). Facts, ages included, are the registry's on "
-        "both sides: what differs is policy, as known in each month. Neither arrears for rules published late, nor "
-        "grace, nor earlier decisions play a part."
+        f"{comparison.people:,} people; and in the same months, from {comparison.month} on. "
+        f"{_rules('A', a)} {_rules('B', b)} "
+        "Facts, ages included, are the registry's on both sides: what differs is policy. Neither arrears for rules "
+        "published late, nor grace, nor earlier decisions play a part."
     )
     _standing(page, comparison)
     for programme in comparison.programmes:
@@ -190,31 +200,26 @@ def _transition(comparison: Comparison, t: Transition) -> tuple[str, str, str, s
 
 
 def _cost(page: Page, comparison: Comparison, programme: str) -> None:
-    months = {
-        letter: sorted({k[1] for k in comparison.monthly if k[0] == letter}) for letter in comparison.sides
-    }
+    months = sorted({k[1] for k in comparison.monthly})
     cost = {
-        letter: [comparison.monthly.get((letter, month, programme), 0.0) for month in of]
-        for letter, of in months.items()
+        letter: [comparison.monthly.get((letter, month, programme), 0.0) for month in months]
+        for letter in comparison.sides
     }
-    if len(months["a"]) > 1:
+    if len(months) > 1:
         page.chart(
             charts.bars(
-                "Cost by month",
-                [
-                    f"{x[5:]}" if x[5:] == y[5:] else f"{x[5:]}/{y[5:]}"
-                    for x, y in zip(*months.values(), strict=True)
-                ],
-                [(f"A, from {months['a'][0]}", cost["a"]), (f"B, from {months['b'][0]}", cost["b"])],
+                f"Cost by month, from {months[0]}",
+                [month[5:] for month in months],
+                [("A", cost["a"]), ("B", cost["b"])],
                 comparison.currency,
             ),
             "By month of the year; seasonal and occasional benefits are in the months that the calendar gives them.",
         )
     page.table(
-        ("month of A", f"A, {comparison.currency}", "month of B", f"B, {comparison.currency}", "change"),
+        ("month", f"A, {comparison.currency}", f"B, {comparison.currency}", "change"),
         [
-            (x, money(p), y, money(q), _signed(q - p))
-            for x, p, y, q in zip(months["a"], cost["a"], months["b"], cost["b"], strict=True)
+            (x, money(p), money(q), _signed(q - p))
+            for x, p, q in zip(months, cost["a"], cost["b"], strict=True)
         ],
         "Cost by month",
     )
@@ -225,7 +230,7 @@ def _cost(page: Page, comparison: Comparison, programme: str) -> None:
     page.table(
         ("region", f"A, {comparison.currency}", f"B, {comparison.currency}", "change"),
         [(r, money(p), money(q), _signed(q - p)) for r, p, q in pairs],
-        f"Cost by region over {len(months['a'])} month" + ("s" if len(months["a"]) > 1 else ""),
+        f"Cost by region over {len(months)} month" + ("s" if len(months) > 1 else ""),
     )
 
 

@@ -23,8 +23,9 @@ from sijill.policy.expressions import columns_of, parse
 from sijill.policy.labels import Labels, answers, load_labels
 from sijill.policy.loader import load_policy
 from sijill.policy.pack import Policy
+from sijill.policy.settings import Scorecard
 from sijill.policy.sql import Renderer
-from sijill.policy.wording import LANGUAGES, counted, day, number, quoted, sentence, texts
+from sijill.policy.wording import LANGUAGES, counted, day, number, plain_number, quoted, sentence, texts
 
 if TYPE_CHECKING:
     from sijill.country import Country
@@ -37,7 +38,7 @@ TABLE = "decision.explanation"
 _FIXED_COLUMNS = {"region", "district", "stratum"}
 _NEAREST = 3
 
-# Canonical entity behind a column of household_evidence; any other column comes from the survey.
+# Canonical entity behind a column of household_evidence or member_evidence; any other column comes from the survey.
 _ENTITY_OF = {
     "monthly_wage_amount": "income",
     "monthly_pension_amount": "income",
@@ -67,6 +68,21 @@ _ENTITY_OF = {
     "n_deceased_members": "person",
     "head_age_years": "person",
     "head_sex": "person",
+    "head_social_id": "person",
+    "n_unconfirmed_members": "person",
+    "n_verified_legacy_benefits": "benefit",
+    "min_attendance_percent": "enrolment",
+    "attendance_percent": "enrolment",
+    "is_pupil": "enrolment",
+    "is_student": "enrolment",
+    "has_disability_card": "card",
+    "has_severe_disability_card": "card",
+    "has_health_card": "card",
+    "n_clinic_visits": "clinic_visit",
+    "min_clinic_visits": "clinic_visit",
+    "n_service_requests": "service_request",
+    "n_prosthesis_requests": "service_request",
+    "requests_prosthesis": "service_request",
 }
 
 
@@ -117,17 +133,6 @@ def write_table(
 
     The cycle's earlier sentences in those languages are replaced, in one transaction.
     """
-    warehouse.execute(f"""
-        create table if not exists {TABLE} (
-            household_id text not null, programme text not null, cycle text not null, language text not null
-            , line_position integer not null, section text not null, text text not null, policy_version text not null
-            , primary key (cycle, language, programme, household_id, line_position)
-        )
-    """)
-    warehouse.execute(
-        f"comment on table {TABLE} is "
-        "'One row per household, programme, cycle, language and sentence: the decision in words'"
-    )
     total = 0
     for language in languages:
         query, values = _prepared(warehouse, installation, language, cycle, None, one_household=False)
@@ -191,6 +196,9 @@ def _prepared(
         one_household=one_household,
         facts_known=month == last,
         received=_received(warehouse, country, month),
+        gives_known=all(
+            warehouse.exists("decision", table) for table in ("household_right", "entitlement_component")
+        ),
     )
     # A colon of a policy's own text is no parameter.
     bound = query.replace(":", r"\:").replace(r"\:household_given", ":household")
@@ -227,9 +235,15 @@ class _Words:
     language: str
     currency: str
     decimals: int
+    style: str
 
     def label(self, kind: str, code: str) -> str:
         return quoted(self.labels.text(kind, code, self.language))
+
+    def cases(self, column: str, kind: str, codes: Sequence[str]) -> str:
+        """SQL text: the label of the code that a column holds."""
+        listed = " ".join(f"when {quoted(code)} then {self.label(kind, code)}" for code in codes)
+        return f"case {column} {listed} else '[' || {column} || ']' end"
 
     def word(self, name: str) -> str:
         text: str = texts(self.language)["words"][name]
@@ -237,10 +251,13 @@ class _Words:
 
     def amount(self, value: str, unit: str, form: str = "units") -> str:
         decimals = self.decimals if unit == "currency" else 2
-        return counted(value, unit, self.language, self.currency, decimals, form)
+        return counted(value, unit, self.language, self.currency, decimals, form, self.style)
 
     def points(self, value: str, form: str = "units") -> str:
-        return counted(value, "point", self.language, self.currency, 4, form)
+        return counted(value, "point", self.language, self.currency, 4, form, self.style)
+
+    def number(self, value: str, decimals: int) -> str:
+        return number(value, self.language, decimals, self.style)
 
     def status(self, code: str) -> str:
         return self.labels.text("status", code, self.language)
@@ -260,6 +277,7 @@ def explanation_query(
     one_household: bool,
     facts_known: bool = True,
     received: Mapping[str, str] | None = None,
+    gives_known: bool = False,
     tables: Mapping[str, str] | None = None,
 ) -> str:
     """SQL that gives household_id, programme, section, section_position, line_position and text.
@@ -270,9 +288,11 @@ def explanation_query(
         one_household: whether to keep the household of the parameter `:household_given`.
         facts_known: whether the registry still holds the facts of that cycle; without them, answers are left out.
         received: day of each register's last delivery, by canonical entity.
+        gives_known: whether the cycle's rights and amounts are in the warehouse; without them, they are left out.
         tables: relation by model, where not the cycle's own.
     """
-    words = _Words(policy, labels, language, country.currency, country.currency_decimals)
+    style = number_style(language, country.languages)
+    words = _Words(policy, labels, language, country.currency, country.currency_decimals, style)
     variables = {
         "cycle": cycle,
         "currency": country.currency,
@@ -281,12 +301,15 @@ def explanation_query(
     }
     renderer = Renderer(variables, dict(tables or {}))
     at = {"household_decision": "decision.household_decision", "household_score": "scoring.household_score"}
-    at |= {"decision_rule": "decision.decision_rule", "scorecard_item": "scoring.scorecard_item"} | dict(
-        tables or {}
-    )
+    at |= {
+        "decision_rule": "decision.decision_rule",
+        "scorecard_item": "scoring.scorecard_item",
+        "adjudication": "decision.adjudication",
+    } | dict(tables or {})
     where = f"cycle = '{cycle}'" + (" and household_id = :household_given" if one_household else "")
     ctes = [
-        f"decided as (select * from {at['household_decision']} where {where})",
+        "decided as (select *, coalesce(rules[1] like 'adjudication:%', false) as is_by_hand"
+        f" from {at['household_decision']} where {where})",
         f"scored as (select * from {at['household_score']} where {where})",
         "facts as (select * from registry.household inner join registry.household_evidence using (household_id)"
         + (" where household_id = :household_given" if one_household else "")
@@ -307,21 +330,35 @@ def explanation_query(
         if programme["code"] not in programmes:
             continue
         unions += _decision_lines(words, programme["code"], at)
+        if gives_known:
+            unions += _given_lines(words, programme["code"], cycle)
         if facts_known:
             unions += _rule_lines(words, renderer, programme)
         if programme.get("scorecard"):
-            more, lines = _score_lines(words, renderer, programme, at, cycle, facts_known, received or {})
+            more, lines = _score_lines(words, renderer, programme, at, cycle, facts_known)
             # Two programmes may read one card.
             ctes += [cte for cte in more if cte not in ctes]
             unions += lines
+        if facts_known:
+            unions += _sources(words, renderer, programme, received or {})
     body = "\nunion all\n".join(unions)
+    # How a change is reckoned is said only where one is told.
     return (
         "with "
         + "\n, ".join(ctes)
-        + f"\nselect household_id, programme, section, section_position, line_position, text"
-        f"\nfrom (\n{body}\n) as said\nwhere text is not null\n"
+        + "\nselect household_id, programme, section, section_position, line_position, text"
+        "\nfrom (\nselect *, bool_or(section = 'change' and line_position < 900)"
+        " over (partition by household_id, programme) as has_change"
+        f"\nfrom (\n{body}\n) as said\nwhere text is not null\n) as told"
+        "\nwhere has_change or section <> 'change'\n"
         "order by household_id, programme, section_position, line_position"
     )
+
+
+def number_style(language: str, languages: Sequence[str]) -> str:
+    """Language whose signs numbers have: in Arabic those of the first other language of the country."""
+    others = [other for other in languages if other != "ar" and other in LANGUAGES]
+    return others[0] if language == "ar" and others else language
 
 
 def _line(section: str, position: str, text: str, source: str, programme: str) -> str:
@@ -354,19 +391,24 @@ def _decision_lines(words: _Words, code: str, at: Mapping[str, str]) -> list[str
     )
     reasons += " else '[' || r.reason || ']' end" if words.policy.reasons else ""
     mine = f"from decided as d where d.programme = '{code}'"
-    place = words.say("waiting", rank=number("d.waiting_rank", words.language, 0))
+    place = words.say("waiting", rank=words.number("d.waiting_rank", 0))
     with_reasons = (
         "from decided as d cross join lateral unnest(d.reasons, d.rules) with ordinality as r (reason, rule, place) "
         f"left join {at['decision_rule']} as k on k.cycle = d.cycle and k.programme = d.programme and k.rule = r.rule "
+        f"left join {at['adjudication']} as h on d.is_by_hand and h.adjudication_id = d.adjudication_id "
         f"where d.programme = '{code}'"
     )
+    by_hand = words.say("adjudicated", by="h.decided_by", date=day("h.decided_on"), evidence="h.evidence")
+    # "; that … is assumed" is a remark for auditors; and a placeholder rests on no text.
+    cited = "split_part(k.source, '; that ', 1)"
     return [
         _line("decision", "0", words.say("status", status=named), mine, code),
         _line("decision", "r.place * 10", words.say("reason", reason=reasons), with_reasons, code),
         _line(
             "decision",
             "r.place * 10 + 1",
-            f"case when k.source is not null then {words.say('law', source='k.source')} end",
+            f"case when h.adjudication_id is not null then {by_hand} "
+            f"when k.source <> '' and k.standing <> 'illustrative' then {words.say('law', source=cited)} end",
             with_reasons,
             code,
         ),
@@ -387,33 +429,75 @@ def _decision_lines(words: _Words, code: str, at: Mapping[str, str]) -> list[str
     ]
 
 
+def _given_lines(words: _Words, code: str, cycle: str) -> list[str]:
+    """What the decision gives: tier, rights, and the month's money with what is paid or kept back for others."""
+    mine = f"from decided as d where d.programme = '{code}'"
+    lines = []
+    tiers = {row.values["tier"] for row in words.policy.tables["tiers"] if row.values["programme"] == code}
+    if tiers:
+        named = words.cases("d.tier", "tier", sorted(tiers))
+        said = words.say("tier", tier=named)
+        lines.append(_line("decision", "1100", f"case when d.tier is not null then {said} end", mine, code))
+    rights = {row.values["right"] for row in words.policy.tables["rights"] if row.values["programme"] == code}
+    if rights:
+        given = (
+            "from decided as d inner join (select household_id, string_agg(distinct "
+            f"{words.cases('right_code', 'right', sorted(rights))}, {quoted(words.word('comma'))}) as rights"
+            f" from decision.household_right where cycle = '{cycle}' and programme = '{code}' group by household_id"
+            f") as g on d.household_id = g.household_id where d.programme = '{code}'"
+        )
+        lines.append(_line("decision", "1200", words.say("rights", rights="g.rights"), given, code))
+    if not any(row.values["programme"] == code for row in words.policy.tables["benefits"]):
+        return lines
+    paid = (
+        "from decided as d inner join (select household_id, sum(amount) filter (where is_payable) as amount"
+        ", sum(amount) filter (where kind = 'arrears') as arrears"
+        ", -sum(amount) filter (where kind = 'recovery') as recovery"
+        f" from decision.entitlement_component where cycle = '{cycle}' and programme = '{code}' group by household_id"
+        f") as g on d.household_id = g.household_id where d.programme = '{code}'"
+    )
+    said_each = [
+        (
+            str(1300 + place),
+            f"case when g.{name} > 0 then {words.say(name, amount=words.amount(f'g.{name}', 'currency'))} end",
+        )
+        for place, name in enumerate(("amount", "arrears", "recovery"))
+    ]
+    return [*lines, _lines("decision", said_each, paid, code)]
+
+
 def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any]) -> list[str]:
-    """Each criterion that applies, met or not, and what would meet the one that is not."""
+    """Each criterion and condition that applies, met or not, and what would meet the one that is not."""
     code = programme["code"]
     met_or_not: list[tuple[str, str]] = []
     would_meet: list[tuple[str, str]] = []
     criteria = renderer.macro("policy_rows", "criteria", code)
-    # Of the decision only what is read here: a criterion's own columns, such as the region, must mean the facts'.
-    joined = (
-        f"from (select household_id, reasons, rules, margin from decided where programme = '{code}') as d"
-        "\ninner join facts as f on d.household_id = f.household_id"
-    )
-    statuses = programme["statuses"]
+    rows = [("criterion", row) for row in criteria]
+    rows += [("condition", row) for row in renderer.macro("policy_rows", "conditions", code)]
+    if not rows:
+        return []
+    judged = [_judged(renderer, row) for _, row in rows]
+    # Counted here and not read from the decision, which asks no later stage once one has failed.
+    failing = " + ".join(f"({applies} and not {met})::integer" for applies, met in judged)
+    excluded = " or ".join(_excluded(renderer, programme)) or "false"
     selection = next(iter(renderer.macro("policy_rows", "selection", code)), None)
     on_the_line = selection is not None and selection["rule"] == "score" and "=" in selection["operator"]
     inside = f"coalesce(d.margin, 1) {'>=' if on_the_line else '>'} 0"
-    for place, row in enumerate(criteria, 1):
+    # Of the decision only what is read here: a criterion's own columns, such as the region, must mean the facts'.
+    source = (
+        "from (select household_id, rules, margin, is_by_hand from decided"
+        f" where programme = '{code}') as d\ninner join facts as f on d.household_id = f.household_id"
+        f"\ncross join lateral (select {failing} as n_failing, {excluded} as is_excluded offset 0) as c"
+    )
+    statuses = programme["statuses"]
+    selected = _selected(words, renderer, programme)
+    for place, ((kind, row), (applies, met)) in enumerate(zip(rows, judged, strict=True), 1):
         name = row["code"]
         label = words.label("fact", name)
         unit = words.labels.units.get(("fact", name)) or row.get("unit", "")
         unit = unit if unit in ("currency", "share", "person", "year", "month", "km", "kwh", "point") else ""
         limit = renderer.macro("exact_product", row["threshold"])
         threshold = f"(({limit['numerator']})::numeric / ({limit['denominator']}))"
-        applies = renderer.macro("policy_condition", row.get("applies_when") or "")
-        met = (
-            f"coalesce({renderer.macro('compare_exactly', row['fact'], row['operator'], row['threshold'])}"
-            f", {'true' if row['on_missing'] == 'pass' else 'false'})"
-        )
         side = {"<": "most", "<=": "most", ">": "least", ">=": "least"}.get(row["operator"], "plain")
         # A yes or no written as 1 or 0 reads badly as a number.
         if side != "plain" and not _is_number(row["fact"]):
@@ -425,24 +509,65 @@ def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any])
             slots["value"] = f"coalesce({value}, {quoted(words.word('unknown'))})"
             slots["threshold"] = words.amount(threshold, unit)
         said = words.say(f"criterion_{side}", **slots)
-        met_or_not.append((str(place), f"case when {applies} is true then {said} end"))
+        met_or_not.append((str(place), f"case when {applies} then {said} end"))
+        # Where one lives is no change to make.
+        read = columns_of(row["fact"])
+        if read and read <= _FIXED_COLUMNS:
+            continue
         after = (
-            f"case when {inside} then {quoted(words.status(statuses['selected']))} "
-            f"else {quoted(words.status(statuses['passed']))} end"
+            f"case when {inside} then {quoted(selected)} else {quoted(words.status(statuses['passed']))} end"
         )
         then = (
-            f"case when cardinality(d.reasons) = 1 then {words.say('then', status=after)} "
-            f"else {words.say('then_others')} end"
+            f"case when c.n_failing > 1 or c.is_excluded then {words.say('then_others')} "
+            f"else {words.say('then', status=after)} end"
         )
         slots = {"label": label, "then": then}
         if side != "plain":
             slots["threshold"] = words.amount(threshold, unit, "genitive")
         said = words.say(f"change_{side}", **slots)
-        failing = f"{applies} is true and not {met} and 'criterion:{name}' = any(d.rules)"
-        would_meet.append((str(place), f"case when {failing} then {said} end"))
-    if not criteria:
-        return []
-    return [_lines("rule", met_or_not, joined, code), _lines("change", would_meet, joined, code)]
+        failed = f"{applies} and not {met} and not d.is_by_hand and '{kind}:{name}' = any(d.rules)"
+        would_meet.append((str(place), f"case when {failed} then {said} end"))
+    lines = [_lines("rule", met_or_not, source, code)]
+    return lines + ([_lines("change", would_meet, source, code)] if would_meet else [])
+
+
+def _judged(renderer: Renderer, row: Mapping[str, Any]) -> tuple[str, str]:
+    """SQL booleans, never null: whether a criterion or condition applies, and whether it is met."""
+    applies = renderer.macro("policy_condition", row.get("applies_when") or "")
+    met = renderer.macro("compare_exactly", row["fact"], row["operator"], row["threshold"])
+    missing = "true" if row["on_missing"] == "pass" else "false"
+    return f"(({applies}) is true)", f"coalesce({met}, {missing})"
+
+
+def _excluded(renderer: Renderer, programme: Mapping[str, Any]) -> list[str]:
+    """SQL booleans: another programme shuts the household out, or the months of a term are over."""
+    code = programme["code"]
+    found = []
+    for row in renderer.macro("policy_rows", "exclusions", code):
+        other = row["excluded_by"]
+        passed = next(p for p in renderer.macro("programmes") if p["code"] == other)["statuses"]["passed"]
+        has_it = {
+            "selected": "o.is_selected",
+            "inside": f"o.is_eligible and o.status <> {quoted(passed)}",
+            "eligible": "o.is_eligible",
+        }[row["when"]]
+        found.append(
+            "exists (select 1 from decided as o where o.household_id = f.household_id"
+            f" and o.programme = {quoted(other)} and {has_it})"
+        )
+    found += [f"'term:{row['term']}' = any(d.rules)" for row in renderer.macro("policy_rows", "terms", code)]
+    return found
+
+
+def _selected(words: _Words, renderer: Renderer, programme: Mapping[str, Any]) -> str:
+    """The status of one who is let in; where places are counted, also that of one who must wait."""
+    statuses = programme["statuses"]
+    selected = words.status(statuses["selected"])
+    if not renderer.macro("policy_rows", "capacity", programme["code"]):
+        return selected
+    waiting = words.status(statuses.get("waiting", "waiting"))
+    template: str = texts(words.language)["sentences"]["status_capacity"]
+    return template.format(status=selected, waiting=waiting)
 
 
 def _is_number(fact: str) -> bool:
@@ -458,7 +583,6 @@ def _score_lines(
     at: Mapping[str, str],
     cycle: str,
     facts_known: bool,
-    received: Mapping[str, str],
 ) -> tuple[list[str], list[str]]:
     code, card_name = programme["code"], programme["scorecard"]
     card = words.policy.settings.scorecards[card_name]
@@ -472,11 +596,13 @@ def _score_lines(
     )
     line_sql, ctes = _line_ctes(renderer, programme, at, cycle, sign)
     score = words.points("s.score")
+    # A card that measures no poverty says itself what its score means.
+    own = words.labels.texts.get(("scorecard", card_name), {}).get(words.language)
     lines = [
         _line(
             "score",
             "0",
-            words.say("score", score=score, direction=quoted(words.word(card.direction))),
+            words.say("score", score=score, direction=quoted(own or words.word(card.direction))),
             joined,
             code,
         ),
@@ -484,10 +610,10 @@ def _score_lines(
             "score",
             "1",
             words.say(
-                "rank",
-                rank=number("s.score_rank", words.language, 0),
+                "rank_only" if own else "rank",
+                rank=words.number("s.score_rank", 0),
                 population=counted(
-                    "s.population", "household", words.language, words.currency, 0, "genitive"
+                    "s.population", "household", words.language, words.currency, 0, "genitive", words.style
                 ),
             ),
             joined,
@@ -526,12 +652,14 @@ def _score_lines(
     items: list[tuple[str, str]] = []
     for place, name in enumerate(names, 1):
         if name == "constant":
+            base = f"(s.item_points[{place}] / s.score_denominator)"
+            items.append(("9", words.say("constant", points=words.points(base))))
             continue
         label = words.label("indicator", name)
         points = f"(s.item_points[{place}] / s.score_denominator)"
         value = _value(words, name, columns[name])
         text = words.say("item", label=label, value=value, points=words.points(points))
-        gained = number(points, words.language, 4)
+        gained = words.number(points, 4)
         maximum = _most(card.method, [r for r in rows if r["indicator"] == name])
         if maximum is not None:
             text = words.say(
@@ -553,7 +681,6 @@ def _score_lines(
         more, changes = _changes(words, renderer, programme, names, rows, columns, sign)
         ctes += more
         lines += changes
-    lines.append(_sources(words, columns, [n for n in names if n != "constant"], answered, code, received))
     return ctes, lines
 
 
@@ -654,8 +781,8 @@ def _changes(
             continue
         mine = [r for r in rows if r["indicator"] == name]
         value = _value(words, name, columns[name])
-        alternatives = _alternatives(words, card.method, name, mine, columns[name], renderer)
-        # A quantity that counts by its amount has no answers to choose from: then nothing is said of all facts.
+        alternatives = _alternatives(words, card, name, mine, columns[name], renderer)
+        # A quantity that counts by its amount has no answers to choose from: then not every fact is tried.
         tries_all = tries_all and len(alternatives) > 1
         for alternative in alternatives:
             offered.append(
@@ -666,7 +793,8 @@ def _changes(
     if not offered:
         return [], []
     statuses = programme["statuses"]
-    selected, passed = quoted(words.status(statuses["selected"])), quoted(words.status(statuses["passed"]))
+    selected = quoted(_selected(words, renderer, programme))
+    passed = quoted(words.status(statuses["passed"]))
     selected_code, passed_code = quoted(statuses["selected"]), quoted(statuses["passed"])
     crosses_in, stays = (
         f"case when l.is_strict then {sign} * (c.score - l.{line}) > 0 else {sign} * (c.score - l.{line}) >= 0 end"
@@ -686,6 +814,7 @@ def _changes(
             from (
                 select *, status = {selected_code} as is_inside from decided
                 where programme = '{code}' and status in ({selected_code}, {passed_code}) and not is_in_grace
+                    and not is_by_hand
             ) as d
             inner join scored as s on d.household_id = s.household_id and s.scorecard = '{card_name}'
             inner join answers_{card_name} as a on d.household_id = a.household_id
@@ -708,45 +837,82 @@ def _changes(
         status=f"case when d.is_inside then {passed} else {selected} end",
     )
     none = words.say(
-        "change_none", label="d.label", alternative="d.alternative", score=words.points("d.score", "genitive")
+        "change_none" if tries_all else "change_none_listed",
+        label="d.label",
+        alternative="d.alternative",
+        score=words.points("d.score", "genitive"),
     )
     decided = f"from decided as d where d.programme = '{code}'"
     lines = [
         _line("change", "100 + d.place", text, f"{joined} where d.flips and d.place <= {_NEAREST}", code),
         _line("change", "900", words.say("caveat"), decided, code),
+        _line("change", "100", none, f"{joined} where d.place = 1 and not d.any_flips", code),
     ]
-    if tries_all:
-        lines.append(_line("change", "100", none, f"{joined} where d.place = 1 and not d.any_flips", code))
     return [cte], lines
 
 
 def _alternatives(
     words: _Words,
-    method: str,
+    card: Scorecard,
     name: str,
     rows: Sequence[Mapping[str, Any]],
     column: Mapping[str, Any],
     renderer: Renderer,
 ) -> list[_Alternative]:
-    if method == "additive":
+    if card.method == "additive":
         points = [r["points"] for r in rows]
-    elif method == "alkire_foster":
+    elif card.method == "alkire_foster":
         points = [str(rows[0]["numerator"])]
     else:
-        # A proxy means test: terms that hold or do not; a quantity has no answers to choose from.
-        if len(rows) != 1 or rows[0].get("stratum") or rows[0].get("transform"):
-            return []
-        if column["type"] == "boolean" and not rows[0].get("condition"):
-            rows = [dict(rows[0]) | {"condition": name}]
-        if not rows[0].get("condition"):
-            return []
-        points = [rows[0]["coefficient"]]
+        return _terms(words, card, name, rows, column)
     conditions = [renderer.macro("policy_condition", r["condition"]) for r in rows]
     spoken = [_spoken(words, name, c, conditions[:i], column) for i, c in enumerate(conditions)]
     found = [_Alternative(name, p, quoted(w)) for p, w in zip(points, spoken, strict=True) if w is not None]
     rest = _otherwise(words, name, conditions, column)
     if rest is not None:
         found.append(_Alternative(name, "0", quoted(rest)))
+    return found
+
+
+def _terms(
+    words: _Words, card: Scorecard, name: str, rows: Sequence[Mapping[str, Any]], column: Mapping[str, Any]
+) -> list[_Alternative]:
+    """Answers of a proxy means test's indicator: yes and no, or the texts that its terms name, and any other text.
+
+    The terms of one answer add up, by stratum where they differ. A quantity that counts by its amount has no answers to
+    choose from.
+    """
+    held: list[list[str]] = []
+    for row in rows:
+        condition = row.get("condition") or ""
+        if row.get("transform"):
+            return []
+        if column["type"] == "boolean":
+            tree = parse(condition).unnest() if condition else None
+            held.append(["no" if isinstance(tree, exp.Not) else "yes"])
+        elif column["type"] == "text" and isinstance(parse(condition or "null").unnest(), exp.EQ | exp.In):
+            held.append(answers(condition))
+        else:
+            return []
+        if not held[-1]:
+            return []
+    known = (
+        ["yes", "no"] if column["type"] == "boolean" else list(dict.fromkeys(a for of in held for a in of))
+    )
+    found = []
+    for answer in [*known, *([] if column["type"] == "boolean" else [""])]:
+        terms = [row for row, of in zip(rows, held, strict=True) if answer in of]
+        sums = [
+            f"case when a.{card.stratum} = {quoted(row['stratum'])} then {row['coefficient']} else 0 end"
+            if row.get("stratum")
+            else f"({row['coefficient']})"
+            for row in terms
+        ]
+        if column["type"] == "boolean":
+            said = words.word(answer)
+        else:
+            said = words.labels.value(name, answer, words.language) if answer else words.word("other")
+        found.append(_Alternative(name, " + ".join(sums) or "0", quoted(said)))
     return found
 
 
@@ -825,18 +991,18 @@ def _otherwise(words: _Words, name: str, conditions: Sequence[str], column: Mapp
 def _plain(words: _Words, value: float, unit: str) -> str:
     """A number of the policy with its unit, as text."""
     if unit == "share":
-        return f"{value * 100:g}" + {"ar": "%", "fr": " %", "en": "%"}[words.language]
-    text = f"{value:g}"
-    if words.language != "en":
-        text = text.replace(".", ",")
+        percent: str = texts(words.language)["numbers"]["percent"]
+        return plain_number(value * 100, words.language, words.style) + percent
+    text = plain_number(value, words.language, words.style)
     if not unit:
         return text
     from sijill.policy.wording import noun_forms
 
     forms = noun_forms(unit, words.language, words.currency)
-    if words.language != "ar":
-        few = abs(value) < 2 if words.language == "fr" else value == 1
-        return f"{text} {forms['one' if few else 'other']}"
+    if "few" not in forms:
+        below_two = texts(words.language)["numbers"]["singular_below_two"]
+        single = abs(value) < 2 if below_two else value == 1
+        return f"{text} {forms['one' if single else 'other']}"
     if value == 1:
         return forms["one"]
     if value == 2:
@@ -847,22 +1013,26 @@ def _plain(words: _Words, value: float, unit: str) -> str:
 
 
 def _sources(
-    words: _Words,
-    columns: Mapping[str, Mapping[str, Any]],
-    names: Sequence[str],
-    answered: str,
-    code: str,
-    received: Mapping[str, str],
-) -> str:
-    """One sentence a source: its day, and the facts that came from it."""
-    by_entity: dict[str, list[str]] = {}
-    for name in names:
-        read = columns_of(columns[name]["expression"])
-        entities = sorted({_ENTITY_OF.get(c, "survey") for c in read}) or ["survey"]
-        for entity in entities:
-            by_entity.setdefault(entity, []).append(words.labels.text("indicator", name, words.language))
+    words: _Words, renderer: Renderer, programme: Mapping[str, Any], received: Mapping[str, str]
+) -> list[str]:
+    """One sentence a source: its day, and the facts of the rules and of the score that came from it."""
+    code, card = programme["code"], programme.get("scorecard")
+    read: list[tuple[set[str], str]] = []
+    for kind in ("criteria", "conditions"):
+        for row in renderer.macro("policy_rows", kind, code):
+            read.append((columns_of(row["fact"]), words.labels.text("fact", row["code"], words.language)))
+    if card:
+        columns = {c["indicator"]: c for c in renderer.macro("scorecard_columns", card)}
+        for name in renderer.macro("scorecard_indicators", card):
+            if name != "constant":
+                label = words.labels.text("indicator", name, words.language)
+                read.append((columns_of(columns[name]["expression"]), label))
+    by_entity: dict[str, dict[str, None]] = {}
+    for names, label in read:
+        for entity in sorted({_ENTITY_OF.get(name, "survey") for name in names}) or ["survey"]:
+            by_entity.setdefault(entity, {})[label] = None
     found: list[tuple[str, str]] = []
-    for place, (entity, labels) in enumerate(by_entity.items()):
+    for place, (entity, labels) in enumerate(sorted(by_entity.items(), key=lambda item: item[0] != "survey")):
         listed = quoted(words.word("comma").join(labels))
         register = words.labels.texts.get(("evidence", entity), {}).get(words.language)
         register = register or texts(words.language)["evidence"].get(entity, f"[{entity}]")
@@ -877,6 +1047,7 @@ def _sources(
                 else words.say("source_undated", **slots)
             )
         found.append((str(place), text))
-    return _lines(
-        "source", found, f"{answered} inner join facts as f on d.household_id = f.household_id", code
-    )
+    if not found:
+        return []
+    joined = f"from decided as d inner join facts as f on d.household_id = f.household_id where d.programme = '{code}'"
+    return [_lines("source", found, joined, code)]

@@ -129,7 +129,7 @@ def fault(text: str, columns: Iterable[str], *, of_members: bool = False) -> str
         if isinstance(node, _AGGREGATES) and not of_members:
             return f"'{node.sql(dialect='postgres')}' adds up members: only an indicator `of` members may do that"
         if not isinstance(node, allowed):
-            return f"'{node.sql(dialect='postgres')}' is not allowed here"
+            return f"'{node.sql(dialect='postgres')}' is not allowed here; docs/policy.md lists what is"
         if (
             isinstance(node, exp.Cast)
             and node.to.sql(dialect="postgres").split("(")[0].lower() not in SAFE_TYPES

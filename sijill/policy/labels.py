@@ -1,8 +1,9 @@
 """`labels.csv` of a pack: what its codes are called, in each language; the words of letters and pages.
 
-A row is `kind, code, unit, ar, fr, en`. Kinds: `indicator` (a fact that a card reads), `value` (an answer:
-`walls.mud`, or `mud` wherever it occurs), `fact` (what a criterion compares: the criterion's code), `status`,
-`evidence` (a register). The label of a criterion that is yes or no says what holds when it is met. `unit` is that of an
+A row is `kind, code, unit` and a column for each language. Kinds: `indicator` (a fact that a card reads), `value` (an
+answer: `walls.mud`, or `mud` wherever it occurs), `fact` (what a criterion or condition compares: its code), `status`,
+`evidence` (a register), `right`, `tier`, and `scorecard` (what a higher or lower score means, of a card that does
+not measure poverty). The label of a criterion that is yes or no says what holds when it is met. `unit` is that of an
 indicator or a fact: `currency`, `share`, `person`, `year`, `month`, `km`, `kwh`, `point`, or nothing.
 
 Labels are not policy: they have no dates, and changing one changes no version. Where one is missing the code
@@ -22,11 +23,12 @@ from sqlglot import exp
 from sijill.policy.errors import PolicyError
 from sijill.policy.expressions import parse
 from sijill.policy.pack import Policy
+from sijill.policy.wording import LANGUAGES
 
 FILE = "labels.csv"
-KINDS = ("indicator", "value", "fact", "status", "evidence")
+KINDS = ("indicator", "value", "fact", "status", "evidence", "right", "tier", "scorecard")
 UNITS = ("", "currency", "share", "person", "year", "month", "km", "kwh", "point")
-_COLUMNS = ("kind", "code", "unit", "ar", "fr", "en")
+_COLUMNS = ("kind", "code", "unit")
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,23 @@ def load_labels(folder: Path) -> Labels:
     problems = []
     with file.open(encoding="utf-8-sig", newline="") as source:
         reader = csv.DictReader(source)
-        if tuple(reader.fieldnames or ()) != _COLUMNS:
-            raise PolicyError(folder, [f"{FILE} line 1: the header must be {','.join(_COLUMNS)}"])
+        header = list(reader.fieldnames or ())
+        languages = [name for name in header if name not in _COLUMNS]
+        if not set(_COLUMNS) <= set(header) or not languages or len(set(header)) < len(header):
+            listed = ", ".join(_COLUMNS)
+            raise PolicyError(
+                folder, [f"{FILE} line 1: the header must be {listed} and a column for each language"]
+            )
+        unknown = [name for name in languages if name not in LANGUAGES]
+        if unknown:
+            raise PolicyError(
+                folder,
+                [f"{FILE} line 1: no sentences in {', '.join(unknown)}; there are {', '.join(LANGUAGES)}"],
+            )
         for row in reader:
             where = f"{FILE} line {reader.line_num}"
             if None in row or None in row.values():
-                problems.append(f"{where}: not {len(_COLUMNS)} cells")
+                problems.append(f"{where}: not {len(header)} cells")
                 continue
             key = (row["kind"].strip(), row["code"].strip())
             if key[0] not in KINDS:
@@ -80,7 +93,7 @@ def load_labels(folder: Path) -> Labels:
                 problems.append(f"{where}: unit '{row['unit']}' is none of {', '.join(filter(None, UNITS))}")
             if key in texts:
                 problems.append(f"{where}: {key[0]} {key[1]} is there twice")
-            texts[key] = {language: row[language].strip() for language in ("ar", "fr", "en")}
+            texts[key] = {language: row[language].strip() for language in languages}
             units[key] = row["unit"].strip()
     if problems:
         raise PolicyError(folder, problems)
@@ -103,6 +116,9 @@ def missing_labels(policy: Policy, labels: Labels) -> list[str]:
     for kind in ("criteria", "conditions"):
         for row in policy.tables.get(kind, ()):
             wanted["fact", row.values["code"]] = None
+    for kind in ("right", "tier"):
+        for row in policy.tables.get(f"{kind}s", ()):
+            wanted[kind, row.values[kind]] = None
     for programme in policy.settings.programmes:
         for status in programme.statuses.model_dump().values():
             wanted["status", status] = None

@@ -48,6 +48,7 @@ class _Loader:
         self.folder = folder
         self.files = files
         self.problems: list[str] = []
+        self.unread: set[str] = set()
 
     def load(self) -> Policy:
         if not self.folder.is_dir():
@@ -56,7 +57,8 @@ class _Loader:
         tables = {name: self._table(kind, settings) for name, kind in KINDS.items()}
         reasons = self._reasons(settings)
         if settings is not None:
-            self._check(Checks(settings, tables, reasons, self.problems, self.files))
+            unread = frozenset(self.unread)
+            self._check(Checks(settings, tables, reasons, self.problems, self.files, unread))
             reads_files = not settings.programmes and settings.inputs is None and self.files is None
             if reads_files and any("unknown column" in problem for problem in self.problems):
                 self.problems.append(
@@ -123,6 +125,7 @@ class _Loader:
                     if any(cell.strip() for cell in cells):
                         self.problems.append(
                             f"{file.name} line {line}: {len(cells)} cells, the header has {len(header)}"
+                            + ("; a cell with a comma stands in quotes" if len(cells) > len(header) else "")
                         )
                 else:
                     named = {n: c.strip() for n, c in zip(header, cells, strict=True)}
@@ -157,7 +160,10 @@ class _Loader:
             if not cells[column] and column not in kind.optional:
                 self.problems.append(f"{where}: {column} is empty")
         if cells["standing"] and cells["standing"] not in STANDINGS:
-            self.problems.append(f"{where}: standing '{cells['standing']}' is none of {', '.join(STANDINGS)}")
+            near = nearest(cells["standing"], STANDINGS)
+            self.problems.append(
+                f"{where}: standing '{cells['standing']}' is none of {', '.join(STANDINGS)}{near}"
+            )
         starts = self._date(where, "valid_from", cells["valid_from"])
         ends = self._date(where, "valid_to", cells["valid_to"]) if cells["valid_to"] else None
         published = (
@@ -166,6 +172,8 @@ class _Loader:
         if starts is not None and ends is not None and ends < starts:
             self.problems.append(f"{where}: valid_to {ends} is before valid_from {starts}")
         if len(self.problems) > before or starts is None:
+            if len(kind.key) == 1:
+                self.unread.add(cells[kind.key[0]])
             return None
         days = ("valid_from", "valid_to", "published_on")
         values = {name: cell for name, cell in cells.items() if name not in days}
@@ -197,14 +205,20 @@ class _Loader:
                 if row.valid_from == successor.valid_from or (
                     row.valid_to is not None and row.valid_to > last_day
                 ):
+                    advice = (
+                        "one of the two goes, or gets another valid_from"
+                        if row.valid_from == successor.valid_from
+                        else f"end that row on {last_day}, or leave its valid_to empty"
+                    )
                     self.problems.append(
                         f"{successor.file} line {successor.line}: {name} from {successor.valid_from} overlaps "
-                        f"{row.file} line {row.line}"
+                        f"{row.file} line {row.line}: {advice}"
                     )
                 elif row.valid_to is not None and row.valid_to < last_day:
                     self.problems.append(
                         f"{successor.file} line {successor.line}: {name} leaves a gap from "
-                        f"{row.valid_to + timedelta(days=1)} to {last_day}, after {row.file} line {row.line}"
+                        f"{row.valid_to + timedelta(days=1)} to {last_day}, after {row.file} line {row.line}: "
+                        "leave that row's valid_to empty, or begin this one the day after"
                     )
                 else:
                     closed[id(row)] = replace(row, valid_to=last_day)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from sijill.cycle import first_day
 from sijill.policy import reads
 from sijill.policy.kinds import KINDS
 from sijill.policy.rows import Row
@@ -44,6 +46,13 @@ class Policy:
             if row.values["parameter"] == name and row.in_force(on, known):
                 return Fraction(row.values["value"])
         return None
+
+    def decision_day(self, cycle: str) -> date:
+        """The day by which a cycle knows what was published or decided: `calendar.decision_day`, or the last."""
+        start = first_day(cycle)
+        last = monthrange(start.year, start.month)[1]
+        day = self.parameter("calendar.decision_day", start)
+        return start.replace(day=min(int(day), last) if day is not None else last)
 
     def as_vars(self) -> dict[str, Any]:
         """The policy as dbt's `policy` variable: plain JSON types, every dated row, no texts.

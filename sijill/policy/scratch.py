@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sijill.cycle import first_day
 from sijill.errors import SijillError
 from sijill.policy.pack import Policy
 from sijill.policy.sql import Renderer
@@ -26,6 +28,7 @@ from sijill.policy.sql import Renderer
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+_ALWAYS = date(1900, 1, 1)
 _MODELS = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
 _REF = re.compile(r"ref\(\s*['\"](\w+)['\"]\s*\)")
 _COMPUTED = ("scoring", "decision")
@@ -98,6 +101,7 @@ def compute(
     currency_decimals: int,
     wanted: Sequence[str] = WANTED,
     same_as: Scratch | None = None,
+    rules_of: str | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Scratch:
     """Compute scores, decisions and what they owe for a month, into temporary tables.
@@ -111,6 +115,7 @@ def compute(
         wanted: models to compute.
         same_as: an earlier month of the same policy; a model whose SQL and whose inputs are the same but for the month
             is taken from there.
+        rules_of: another month, whose rules are taken as if nothing of them ever changed; the calendar goes on.
         overrides: kinds of rows to take instead of the policy's, in the form for dbt.
 
     Raises:
@@ -125,7 +130,7 @@ def compute(
         "cycle": month,
         "currency": currency,
         "currency_decimals": currency_decimals,
-        "policy": policy.as_vars() | dict(overrides or {}),
+        "policy": (frozen(policy, rules_of) if rules_of else policy).as_vars() | dict(overrides or {}),
     }
     for model in build_order(tuple(wanted)):
         queries[model] = Renderer(variables, _existing() | tables).model(model)
@@ -152,6 +157,22 @@ def compute(
         tables[model] = table
     connection.commit()
     return Scratch(policy, month, tables, queries)
+
+
+def frozen(policy: Policy, month: str) -> Policy:
+    """A policy whose rows are those that were in force and known in a month, for ever; its calendar stays as it is."""
+    on, known = first_day(month), policy.decision_day(month)
+    tables = {
+        kind: rows
+        if kind == "calendar"
+        else tuple(
+            replace(row, valid_from=_ALWAYS, valid_to=None, published_on=None, own_end=None, later=())
+            for row in rows
+            if row.in_force(on, known)
+        )
+        for kind, rows in policy.tables.items()
+    }
+    return replace(policy, tables=tables)
 
 
 def _is_same(model: str, queries: dict[str, str], before: Scratch, month: str, fresh: set[str]) -> bool:

@@ -1,8 +1,8 @@
-"""Numbers, units and sentences in Arabic, French and English, as SQL and as text.
+"""Numbers, units and sentences of a language, as SQL and as text.
 
 An explanation is made for every household at once, so its sentences are SQL: what is fixed is a literal, what
 differs is a column. Agreement of number and noun follows the plural categories of the Unicode CLDR; Arabic has
-six.
+six. A language is a file of `texts/`: another needs no code as long as its nouns agree as one of these do.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
-LANGUAGES = ("ar", "fr", "en")
 _FOLDER = Path(__file__).resolve().parent / "texts"
+LANGUAGES = tuple(sorted(file.stem for file in _FOLDER.glob("??.yaml")))
+"""Languages that explanations can be made in."""
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -43,28 +44,47 @@ def sentence(language: str, name: str, **slots: str) -> str:
     return "(" + " || ".join(part for part in parts if part != "''") + ")"
 
 
-def number(value: str, language: str, decimals: int = 3) -> str:
-    """A number as the language writes it: thousands apart, the decimal sign its own, no empty decimals."""
+def number(value: str, language: str, decimals: int = 3, style: str = "") -> str:
+    """A number as the language writes it: thousands apart, the decimal sign its own, no empty decimals.
+
+    `style` is another language whose signs are used: Arabic is written with those of French in the Maghreb, with those
+    of English further east.
+    """
     form = "FM999,999,999,999,990" + ("." + "9" * decimals if decimals else "")
     text = f"rtrim(to_char(round(({value})::numeric, {decimals}), '{form}'), '.')"
-    # A no-break space between thousands and a comma before decimals, in Arabic of the Maghreb as in French.
-    return text if language == "en" else f"translate({text}, ',.', chr(160) || ',')"
+    signs = texts(style or language)["numbers"]
+    if (signs["thousands"], signs["decimal"]) != (",", "."):
+        text = f"translate({text}, ',.', {quoted(signs['thousands'] + signs['decimal'])})"
+    return f"replace({text}, '-', {quoted(texts(language)['numbers']['minus'])})"
+
+
+def plain_number(value: float, language: str, style: str = "") -> str:
+    """The same of a number that is known now, as text."""
+    signs = texts(style or language)["numbers"]
+    swapped = {",": signs["thousands"], ".": signs["decimal"], "-": texts(language)["numbers"]["minus"]}
+    return "".join(swapped.get(sign, sign) for sign in f"{value:,.15g}")
 
 
 def counted(
-    value: str, unit: str, language: str, currency: str, decimals: int = 3, form: str = "units"
+    value: str,
+    unit: str,
+    language: str,
+    currency: str,
+    decimals: int = 3,
+    form: str = "units",
+    style: str = "",
 ) -> str:
     """A number with its unit, agreeing, as SQL text; null stays null."""
     if unit == "share":
-        sign = {"ar": "%", "fr": " %", "en": "%"}[language]
-        return f"({number(f'({value}) * 100', language, 0)} || {quoted(sign)})"
-    plain = number(value, language, decimals)
+        sign = texts(language)["numbers"]["percent"]
+        return f"({number(f'({value}) * 100', language, 0, style)} || {quoted(sign)})"
+    plain = number(value, language, decimals, style)
     if not unit:
         return plain
     forms = noun_forms(unit, language, currency)
     n = f"round(({value})::numeric, {decimals})"
-    if language != "ar":
-        single = f"abs({n}) < 2" if language == "fr" else f"{n} = 1"
+    if "few" not in forms:
+        single = f"abs({n}) < 2" if texts(language)["numbers"]["singular_below_two"] else f"{n} = 1"
         return f"({plain} || ' ' || case when {single} then {quoted(forms['one'])} else {quoted(forms['other'])} end)"
     two = forms["two_genitive"] if form == "genitive" and "two_genitive" in forms else forms["two"]
     return (
@@ -81,8 +101,9 @@ def noun_forms(unit: str, language: str, currency: str) -> dict[str, str]:
     found = content["currencies"].get(currency) if unit == "currency" else content["units"].get(unit)
     if found is None:
         code = currency if unit == "currency" else unit
-        found = dict.fromkeys(("one", "two", "few", "many", "other"), code)
-        found["one"], found["two"] = f"1 {code}", f"2 {code}"
+        found = dict.fromkeys(("one", "other"), code)
+        if "few" in content["units"]["point"]:
+            found |= {"one": f"1 {code}", "two": f"2 {code}", "few": code, "many": code}
     return dict(found)
 
 

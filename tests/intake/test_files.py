@@ -138,7 +138,7 @@ def test_a_workbook_keeps_types_and_sheet_rows(
         },
     )
     result = kit.read_file(contract, path)
-    assert [tuple(r.values())[1:] for r in result.accepted] == [
+    assert [tuple(r.values())[2:] for r in result.accepted] == [
         (2, "001", 12, Decimal("10.500"), dt.date(2001, 1, 31), True),
         (4, "2", 3, Decimal("0.300"), dt.date(2001, 1, 31), False),
     ]
@@ -186,7 +186,7 @@ def test_a_parquet_file_keeps_types(
         path,
     )
     result = kit.read_file(contract, path)
-    assert [tuple(r.values())[1:] for r in result.accepted] == [
+    assert [tuple(r.values())[2:] for r in result.accepted] == [
         (1, "1", 12, Decimal("10.500"), dt.date(2001, 1, 31), True),
         (2, "2", None, Decimal("0.300"), None, None),
     ]

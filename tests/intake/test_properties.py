@@ -103,7 +103,7 @@ def test_clean_rows_come_back_as_they_went_in(
     assert result.rejected == []
     codes = {None: None, "x": "one", "y": None}
     expected = [(f"k{i}", t, d, n, codes[c]) for i, (t, d, n, c) in enumerate(table)]
-    assert [tuple(r.values())[2:] for r in result.accepted] == expected
+    assert [tuple(r.values())[3:] for r in result.accepted] == expected
     lines = [2]
     for t, *_ in table:
         lines.append(lines[-1] + 1 + (t or "").count("\n"))

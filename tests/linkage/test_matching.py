@@ -186,6 +186,35 @@ def test_a_family_is_not_taken_for_one_person(tmp_path: Path) -> None:
     assert right / present >= 0.85
 
 
+def test_a_file_that_never_names_children_is_not_linked_to_a_namesake_child(tmp_path: Path) -> None:
+    draw = random.Random(4)
+    names = [
+        "".join(draw.choice("bdfgklmnprstvz") + draw.choice("aeiou") for _ in range(4)) for _ in range(400)
+    ]
+    register, meters = [], []
+    for house in range(400):
+        given, family, street = draw.choice(names), draw.choice(names), draw.choice(names)
+        address = f"{draw.randint(1, 200)} {street} street"
+        has_namesake = house % 10 == 0
+        for kind, born in (("child", draw.randint(2008, 2020)), ("adult", draw.randint(1950, 1990))):
+            own = given if kind == "adult" or has_namesake else draw.choice(names)
+            register.append(
+                (f"{house:03} {kind}", own, family, address, f"{born}-03-{draw.randint(1, 28):02}")
+            )
+        meters.append((f"m{house:03}", given, family, address))
+    columns = ["key", "given_name", "family_name", "address", "birth_date"]
+    for file, rows in (("register", register), ("meters", meters)):
+        values = [pa.array(column) for column in zip(*rows, strict=True)]
+        pq.write_table(pa.table(values, names=columns[: len(values)]), tmp_path / f"{file}.parquet")
+    spec = Spec.parse(
+        {"left": {c: c for c in columns[:4]}, "right": {c: c for c in columns}, "unique": "right"}
+    )
+    found = match_files(spec, tmp_path / "meters.parquet", tmp_path / "register.parquet")
+    links = [row for row in found.links.to_pylist() if row["band"] == "link"]
+    assert len(links) >= 390
+    assert all(row["right_key"] == f"{row['left_key'][1:]} adult" for row in links)
+
+
 def test_clusters_join_by_likely_pairs_only_and_are_numbered_in_order() -> None:
     ids = np.array([10, 11, 12, 13], dtype=np.int64)
     labels = cluster(ids, np.array([12, 10]), np.array([13, 11]), np.array([0.9, 0.1]))

@@ -168,7 +168,7 @@ def test_a_number_under_another_given_name_is_less_than_the_same_number(
     (comparison,) = [
         c
         for c in usable_comparisons(
-            connection, "(select '1' as national_number)", "(select '1' as national_number)"
+            connection, *["(select '1' as national_number, null::int as birth_year)"] * 2
         )
         if c["output_column_name"] == "national_number"
     ]

@@ -50,6 +50,7 @@ def cycle(data_home: Path) -> Iterator[Cycle]:
     """Simulated Tunisia, 300 households, through the real graph."""
     done = sijill("run", "--households", str(HOUSEHOLDS), "--seed", "7", "--cycle", CYCLE, home=data_home)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stderr  # such as one of something that a library left behind
     installation = Installation(Country.load("tunisia"), f"tunisia-{HOUSEHOLDS}-7", data_home)
     with Warehouse.open(installation) as warehouse:
         yield Cycle(installation, warehouse, done.stdout)

@@ -192,3 +192,15 @@ def test_welfare_of_unknown_households_or_without_a_column_is_refused(registry, 
     (tmp_path / "v.csv").write_text("household_id,income\nnobody,5\n")
     with pytest.raises(SijillError, match="lacks welfare"):
         read_welfare(tmp_path / "v.csv", 10, registry)
+
+
+def test_rules_of_two_months_are_compared_in_the_same_months(registry, installation):
+    """2025's base of 260 against 2026's 280, each held throughout: a feast's money is on both sides."""
+    found = compare(registry, installation, "tunisia@2025-12", "tunisia@2026-05", months=2)
+    assert {month for _, month, _ in found.monthly} == {"2026-05", "2026-06"}
+    (more,) = [t for t in found.transitions["amen_social"] if t.kind == "more"]
+    assert more.amount == 20 * more.households
+    cost = {(side, month): amount for (side, month, _), amount in found.monthly.items()}
+    # The feast of May 2026 brings 60 to each household reached, on both sides.
+    for side, of in found.programmes["amen_social"].items():
+        assert cost[side, "2026-05"] - cost[side, "2026-06"] == 60 * of.reached

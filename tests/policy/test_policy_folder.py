@@ -278,3 +278,24 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_a_parameter_that_the_engine_needs_may_not_be_missing(edited: Edit) -> None:
     folder = edited("other_parameters.csv", "evidence.adult_age,", "evidence.grown_age,")
     assert "the engine needs the parameter evidence.adult_age" in problems(folder)
+
+
+def test_a_selection_that_would_take_the_least_poor_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "policy"
+    shutil.copytree(ROOT / "countries" / "egypt" / "policy", folder)
+    file = folder / "selection.csv"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("takaful,score,<", "takaful,score,>"), encoding="utf-8"
+    )
+    assert (
+        "selection.csv line 2: operator '>' would take the least poor: tk_pmt is lower_is_poorer"
+        in problems(folder)
+    )
+
+
+def test_a_row_with_a_fault_brings_no_blame_on_those_that_read_it(edited: Edit) -> None:
+    folder = edited(
+        "tunisia_amen_parameters.csv", "amen_social.decile,2022-06-01", "amen_social.decile,2022-06-31"
+    )
+    (problem,) = problems(folder).splitlines()
+    assert "valid_from '2022-06-31' is not a date" in problem

@@ -1,7 +1,7 @@
 -- Grain: one row per programme, household and cycle that is owed an amount.
 -- A payee in doubt does not remove the entitlement: it stays owed, with the reason to hold its payment.
-{{ config(tags=['entitlement'], indexes=[{'columns': ['entitlement_id'], 'unique': true}, {'columns': ['cycle', 'programme', 'household_id']}]) }}
-with cycle_component as (
+{{ config(tags=['entitlement'], indexes=[{'columns': ['entitlement_id'], 'unique': true}, {'columns': ['cycle', 'household_id']}]) }}
+with cycle_component as not materialized (
     select * from {{ ref('entitlement_component') }}
     where cycle = '{{ var("cycle") }}'
 ),
@@ -29,6 +29,17 @@ owed as (
     having sum(amount) > 0
 ),
 
+-- Read beside the components, of which there are statistics, as there are none of a sum.
+paid_members as (
+    select m.*
+    from members as m
+    where exists (
+        select 1
+        from cycle_component as c
+        where m.household_id = c.household_id and c.is_payable
+    )
+),
+
 -- One pass for all programmes: a filter by programme here has no statistics, and the planner then joins row by row.
 candidates as (
     select
@@ -39,7 +50,7 @@ candidates as (
         , m.age_years
         , {{ payee_step('o.programme') }} as payee_step
     from owed as o
-    inner join members as m on o.household_id = m.household_id
+    inner join paid_members as m on o.household_id = m.household_id
 ),
 
 payees as (

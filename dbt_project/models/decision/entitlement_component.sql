@@ -15,11 +15,11 @@ publications (for_month, published_on) as (
     values {{ late_publications() }}
 ),
 
-decisions as (
+decisions as not materialized (
     select * from {{ ref('household_decision') }}
 ),
 
-facts as (
+facts as not materialized (
     select * from {{ ref('member_fact') }}
 ),
 
@@ -36,8 +36,15 @@ set_aside as (
     where later_household_id is not null
 ),
 
-grants as (
+granted as (
     select * from {{ source('decision_ledger', 'aid_grant') }}
+),
+
+grants as (
+    select g.*
+    from granted as g
+    left join granted as w on g.aid_grant_id = w.withdraws
+    where g.withdraws is null and w.aid_grant_id is null
 ),
 
 last_run as (
@@ -103,7 +110,7 @@ settled as (
         and coalesce(o.for_month, l.household_id, b.household_id) is not null
 ),
 
-entitled as (
+entitled_now as (
     select
         d.programme
         , d.household_id
@@ -113,7 +120,9 @@ entitled as (
     from decisions as d
     inner join payable as p on d.programme = p.programme and d.status = p.status
     where d.cycle = '{{ var("cycle") }}' and d.is_eligible
-    union all
+),
+
+entitled_before as (
     select
         d.programme
         , d.household_id

@@ -1,17 +1,18 @@
 -- Grain: one row per household, open programme and cycle.
 -- Each programme is one pass over the registry; the cause of a change is read from hashes kept by the decision before.
+-- `not materialized`: what is kept for several readers is read by one process alone.
 {{ config(
     tags=['decision'],
-    indexes=[{'columns': ['cycle', 'programme', 'household_id'], 'unique': true}],
+    indexes=[{'columns': ['cycle', 'household_id', 'programme'], 'unique': true}],
     post_hook="{{ record_decision_changes() }}"
 ) }}
-with facts as (
+with facts as not materialized (
     select *
     from {{ ref('household') }}
     inner join {{ ref('household_evidence') }} using (household_id)
 ),
 
-members as (
+members as not materialized (
     select * from {{ ref('member_evidence') }}
 ),
 
@@ -19,7 +20,7 @@ commitments as (
     select * from {{ source('finance', 'commitment') }}
 ),
 
-cycle_score as (
+cycle_score as not materialized (
     select
         household_id
         , scorecard
@@ -40,23 +41,35 @@ rules as (
     select * from {{ ref('decision_rule') }}
 ),
 
-months_served as (
+months_served as not materialized (
     {{ months_served() }}
 ),
 
-governing as (
-    select distinct on (programme, household_id)
-        programme as adjudicated_programme
-        , household_id
-        , adjudication_id
-        , effect
-        , reason as adjudication_reason
-    from {{ source('decision_ledger', 'adjudication') }}
-    where {{ governs_cycle() }}
-    order by programme asc, household_id asc, adjudication_id desc
+adjudications as not materialized (
+    select * from {{ source('decision_ledger', 'adjudication') }}
 ),
 
-previous as (
+-- A withdrawal counts once the cycle could know of it, so that an earlier cycle, decided again, obeys as it did.
+withdrawn as not materialized (
+    select withdraws as adjudication_id
+    from adjudications
+    where withdraws is not null and {{ governs_cycle() }}
+),
+
+governing as not materialized (
+    select distinct on (a.programme, a.household_id)
+        a.programme as adjudicated_programme
+        , a.household_id
+        , a.adjudication_id
+        , a.effect
+        , a.reason as adjudication_reason
+    from adjudications as a
+    left join withdrawn as w on a.adjudication_id = w.adjudication_id
+    where a.withdraws is null and w.adjudication_id is null and {{ governs_cycle() }}
+    order by a.programme asc, a.household_id asc, a.adjudication_id desc
+),
+
+previous as not materialized (
     {{ previous_decisions(this if is_incremental() else none) }}
 ),
 
@@ -68,7 +81,7 @@ told_rules as (
         , count(*) as n_cycles
         , count(distinct concat_ws('|', fact, operator, threshold, threshold_rule)) as n_texts
     from rules
-    where cycle = '{{ var("cycle") }}' or cycle = (select max(p.previous_cycle) from previous as p)
+    where cycle in ('{{ var("cycle") }}', {{ previous_cycle(this if is_incremental() else none) }})
     group by programme, rule
 ),
 

@@ -1,6 +1,6 @@
 -- Grain: one row per household or member, programme, right and cycle that the decision gives beside money.
-{{ config(tags=['entitlement'], indexes=[{'columns': ['cycle', 'programme', 'household_id']}]) }}
-with cycle_decision as (
+{{ config(tags=['entitlement'], indexes=[{'columns': ['cycle', 'household_id']}]) }}
+with cycle_decision as not materialized (
     select
         household_id
         , programme

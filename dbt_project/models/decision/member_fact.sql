@@ -7,7 +7,7 @@ with payable (programme, status) as (
     values {{ paying_statuses('member') }}
 ),
 
-members as (
+members as not materialized (
     select * from {{ ref('member_evidence') }}
 ),
 

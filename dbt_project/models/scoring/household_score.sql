@@ -1,6 +1,6 @@
 -- Grain: one row per household, scorecard and cycle.
 -- The SQL of every indicator and item comes from the policy's indicators and scorecards, in one pass over the registry.
-{{ config(indexes=[{'columns': ['cycle', 'scorecard', 'household_id'], 'unique': true}]) }}
+{{ config(indexes=[{'columns': ['cycle', 'household_id', 'scorecard'], 'unique': true}]) }}
 {# A policy whose indicators read members depends on them; that is known only when it is compiled. #}
 {% if not execute %}{% do ref('member_evidence') %}{% endif %}
 with facts as (

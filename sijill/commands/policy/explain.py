@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sijill.commands.policy.app import app, out
 from sijill.errors import SijillError
+from sijill.policy.wording import texts
 from sijill.progress import stage_line
+
+if TYPE_CHECKING:
+    from sijill.policy.explain import Line
 
 # Marks that keep a right-to-left paragraph whole on a terminal that prints left to right.
 _ISOLATE, _END = "\u2067", "\u2069"
@@ -47,9 +52,10 @@ def explain(
         sijill policy explain --all --lang ar --lang fr --cycle 2026-04
     """
     from sijill.cli import _known
+    from sijill.policy import load_policy
+    from sijill.policy.compare import registry_cycle
     from sijill.policy.explain import explain as explained
     from sijill.policy.explain import write_table
-    from sijill.policy.wording import texts
     from warehouse import Warehouse
 
     installation = _known(country)
@@ -61,22 +67,42 @@ def explain(
             count = write_table(warehouse, installation, languages, cycle)
             line(f"{count:,} sentences in decision.explanation ({', '.join(languages)})")
         return
+    policy = load_policy(installation.country.policy_folder)
+    names = {p.code: p.name for p in policy.settings.programmes}
+    month = None
     with Warehouse.open(installation) as warehouse:
         for language in languages:
             lines = explained(
                 warehouse, installation, str(household), language, programme=programme, cycle=cycle
             )
-            heading = None
-            headings = texts(language)["headings"]
-            for said in lines:
-                if (said.programme, said.section) != heading:
-                    heading = (said.programme, said.section)
-                    _print(f"\n{headings[said.section]}", language, "bold")
-                _print(f"- {said.text}", language)
+            month = month or cycle or registry_cycle(warehouse)
+            _print_lines(lines, language, names, month)
+
+
+def _print_lines(
+    lines: Sequence[Line], language: str, names: Mapping[str, Mapping[str, str]], month: str
+) -> None:
+    """Programme by programme; what a card or a source shared by two programmes says is said once."""
+    content = texts(language)
+    heading: tuple[str, str] | None = None
+    told: set[tuple[str, str]] = set()
+    order = list(names)
+    for line in sorted(lines, key=lambda said: order.index(said.programme)):
+        if line.section in ("score", "source"):
+            if (line.section, line.text) in told:
+                continue
+            told.add((line.section, line.text))
+        if heading is None or line.programme != heading[0]:
+            name = names[line.programme].get(language) or line.programme
+            title = content["sentences"]["heading"].format(programme=name, month=f"{month[5:]}/{month[:4]}")
+            _print(f"\n{title}\n{'═' * len(title)}", language, "bold")
+        if (line.programme, line.section) != heading:
+            heading = (line.programme, line.section)
+            _print(f"\n{content['headings'][line.section]}", language, "bold")
+        _print(f"- {line.text}", language)
 
 
 def _print(text: str, language: str, style: str = "") -> None:
-    start = len(text) - len(text.lstrip("\n"))
-    body = text[start:]
-    shown = f"{_ISOLATE}{body}{_END}" if language == "ar" else body
-    out.print("\n" * start + shown, style=style, markup=False, highlight=False, soft_wrap=True)
+    for line in text.split("\n"):
+        shown = f"{_ISOLATE}{line}{_END}" if line and language == "ar" else line
+        out.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -13,6 +13,20 @@ from sijill.policy.rows import Row
 _OPERATORS = {"higher_is_poorer": (">", ">="), "lower_is_poorer": ("<", "<=")}
 
 
+def check_direction(checks: Checks, row: Row, scorecard: str) -> bool:
+    """The row's operator points at the poor end of a scorecard; says whether it does."""
+    card = checks.settings.scorecards[scorecard]
+    allowed = _OPERATORS[card.direction]
+    if row.values["operator"] in allowed:
+        return True
+    checks.problem(
+        row,
+        f"operator '{row.values['operator']}' would take the least poor: {scorecard} is {card.direction}, "
+        f"so it is {' or '.join(allowed)}",
+    )
+    return False
+
+
 def _check(checks: Checks, row: Row) -> None:
     checks.one_of(row, "scorecard", checks.settings.scorecards)
     checks.name(row, "cutoff")
@@ -21,13 +35,12 @@ def _check(checks: Checks, row: Row) -> None:
     operator = row.values["operator"]
     if card is None:
         checks.one_of(row, "operator", ("<", "<=", ">=", ">"))
-    elif operator not in _OPERATORS[card.direction]:
-        checks.problem(
-            row,
-            f"operator '{operator}' would take the least poor: {row.values['scorecard']} is {card.direction}, "
-            f"so it is {' or '.join(_OPERATORS[card.direction])}",
-        )
-    elif card.method == "alkire_foster" and row.values["cutoff"] == POOR and operator != ">=":
+    elif (
+        check_direction(checks, row, row.values["scorecard"])
+        and card.method == "alkire_foster"
+        and row.values["cutoff"] == POOR
+        and operator != ">="
+    ):
         checks.problem(row, "Alkire and Foster count as poor who has c >= k: the operator is >=")
 
 

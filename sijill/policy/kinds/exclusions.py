@@ -1,4 +1,9 @@
-"""`exclusions.csv`: which programme shuts a household out of which other, in the same cycle."""
+"""`exclusions.csv`: which programme shuts a household out of which other, in the same cycle.
+
+`when` says what that takes in the other: `selected`, it is helped this month; `inside`, it meets the conditions and is
+on the poor side of the line, whether helped, waiting, suspended or to be verified; `eligible`, it meets the conditions,
+whatever its score.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from sijill.policy.rows import Row
 def _check(checks: Checks, row: Row) -> None:
     checks.one_of(row, "programme", checks.programmes)
     checks.one_of(row, "excluded_by", checks.programmes)
-    checks.one_of(row, "when", ("selected", "eligible"))
+    checks.one_of(row, "when", ("selected", "inside", "eligible"))
     checks.reason(row, "reason")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from sijill.policy.checking import Checks
 from sijill.policy.kinds.base import Kind
 from sijill.policy.kinds.criteria import OPERATORS
+from sijill.policy.kinds.cutoffs import check_direction
 from sijill.policy.rows import Row
 
 _NEEDS = {"quantile": ("population", "groups", "take"), "score": ("operator", "threshold"), "all": ()}
@@ -38,6 +39,8 @@ def _check(checks: Checks, row: Row) -> None:
     if programme is not None and programme.scorecard is None and row.values["rule"] != "all":
         checks.problem(row, f"the rule {row.values['rule']} needs a scorecard, and the programme has none")
     card = checks.settings.scorecards.get(programme.scorecard or "") if programme is not None else None
+    if row.values["rule"] == "score" and row.values["operator"] in OPERATORS and card is not None:
+        check_direction(checks, row, str(programme and programme.scorecard))
     if (
         row.values["population"] == "surveyed_people"
         and card is not None
