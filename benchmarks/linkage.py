@@ -240,16 +240,12 @@ def _splink(chosen: Set, truth: pa.Table) -> tuple[float, float, float]:
     connection = duckdb.connect()
     spec = Spec.parse(chosen.spec)
     files = [chosen.left] + ([chosen.right] if chosen.right else [])
-    given = [dict(side.columns) for side in (spec.left, spec.right)]
-    for one, other in (given, given[::-1]):
-        if "full_name" in one and "full_name" not in other and "given_name" in other:
-            other["full_name"] = other["given_name"] + other.get("family_name", ())
-    shared = [m for m in given[0] if m != "key" and (not chosen.right or m in given[1])]
+    shared = [m for m in spec.left.columns if m != "key" and (not chosen.right or m in spec.right.columns)]
     for i, (side, file) in enumerate(zip((spec.left, spec.right), files, strict=False)):
         columns = ", ".join(
-            _iso(connection, file, given[i][m][0]) + f" as {m}"
+            _iso(connection, file, side.columns[m][0]) + f" as {m}"
             if m == "birth_date"
-            else f"nullif(lower(trim(concat_ws(' ', {_quoted(given[i][m])}))), '') as {m}"
+            else f"nullif(lower(trim(concat_ws(' ', {_quoted(side.columns[m])}))), '') as {m}"
             for m in shared
         )
         connection.execute(
