@@ -39,7 +39,7 @@ with facts as (
         , stratum
     from registry.household
     inner join registry.household_evidence using (household_id)
-    offset 0
+    offset '0'
 ),
 
 points as (
@@ -84,7 +84,7 @@ points as (
             , case when stratum = 'rural' then 3 else 0 end
         ]::numeric [] as item_points
     from facts as f
-    offset 0
+    offset '0'
 ),
 
 totals as (

@@ -27,7 +27,8 @@
 ){% endmacro %}
 {% macro benefit_ctes() %}owed as (
     select * from facts
-    inner join persons using (household_id)
+    inner join persons_now using (household_id)
+    inner join persons_before using (household_id)
     inner join entitled_now using (household_id)
     inner join entitled_before using (household_id)
     inner join grants using (household_id)

@@ -56,7 +56,7 @@
 {%- endmacro %}
 
 {# A programme's rules by spans of months over which they are the same: [{first, last, benefits, ranks, limits}]. Months before
-   the cycle are looked at only where the programme settles them. #}
+   the cycle are looked at only where the programme settles them. The cycle is a span of its own, for it reads other tables. #}
 {% macro benefit_spans(code) -%}
     {% set settlement = policy_rows('settlement', code) %}
     {% set back = exact_product(settlement[0].arrears_months).numerator | int if settlement else 0 %}
@@ -65,7 +65,7 @@
         {% set month = month_before(n) %}
         {% set rules = {'benefits': resolved_benefits(code, month), 'ranks': resolved_ranks(code, month), 'limits': resolved_limits(code, month)} if month >= first_month(code) else none %}
         {% if rules %}
-            {% if spans and spans[-1].rules == rules %}
+            {% if spans and spans[-1].rules == rules and n > 0 %}
                 {% do spans[-1].update({'last': month}) %}
             {% else %}
                 {% do spans.append({'first': month, 'last': month, 'rules': rules}) %}
@@ -108,7 +108,7 @@
 
 {# CTEs that give `lines_<name>`: what the rules of one span owe, a row a household, month, benefit and member.
    Reads `entitled_<name>` (household_id, for_month, status, household_facts) and `persons` (member_fact's columns). #}
-{% macro span_ctes(code, name, rules) -%}
+{% macro span_ctes(code, name, rules, persons='persons') -%}
 {% set of_household = rules.benefits | selectattr('per', 'equalto', 'household') | rejectattr('frequency', 'equalto', 'request') | list %}
 {% set of_member = rules.benefits | selectattr('per', 'equalto', 'member') | list %}
 {% set requests = rules.benefits | selectattr('frequency', 'equalto', 'request') | list %}
@@ -154,7 +154,7 @@ ranked_{{ name }} as (
             , p.{{ column }}
             {% endfor %}
         from entitled_{{ name }} as e
-        inner join persons as p on e.household_id = p.household_id and e.for_month = p.for_month
+        inner join {{ persons }} as p on e.household_id = p.household_id and e.for_month = p.for_month
     ) as counted
 ),
 
@@ -250,24 +250,28 @@ lines_{{ name }} as (
 {%- endmacro %}
 
 {# CTEs that give `owed_<programme>`: what the rules known now owe, for the cycle and each month that is settled.
-   Reads `entitled_now`, those of the cycle, and `entitled_before`, those of settled months (programme, household_id, for_month,
-   status, household_facts). #}
+   Reads `entitled_now` (programme, household_id, for_month, status, household_facts) and `persons_now` for the cycle,
+   `entitled_before` and `persons_before` for settled months. #}
 {% macro programme_benefit_ctes(code) -%}
 {% set names = [] %}
 {% for span in benefit_spans(code) %}
 {% set name = code ~ '_' ~ loop.index %}
 {% do names.append(name) %}
+{% if span.last == var('cycle') %}
+entitled_{{ name }} as not materialized (
+    select * from entitled_now
+    where programme = '{{ code }}'
+),
+
+{{ span_ctes(code, name, span.rules, 'persons_now') }},
+{% else %}
 entitled_{{ name }} as (
     select * from entitled_before
     where programme = '{{ code }}' and for_month between '{{ span.first }}' and '{{ span.last }}'
-    {% if span.last == var('cycle') %}
-    union all
-    select * from entitled_now
-    where programme = '{{ code }}'
-    {% endif %}
 ),
 
-{{ span_ctes(code, name, span.rules) }},
+{{ span_ctes(code, name, span.rules, 'persons_before') }},
+{% endif %}
 
 {% endfor %}
 owed_{{ code }} as (

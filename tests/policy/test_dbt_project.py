@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from sijill.policy import household_columns, load_policy
 from sijill.policy.files import score_files
+from sijill.policy.sql import Renderer
 from warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,6 +124,25 @@ def test_every_public_mart_has_an_enforced_contract_and_its_grain_first(manifest
         if not node.name.startswith("int_"):
             assert node.config.contract.enforced, node.name
             assert all(column.description for column in node.columns.values()), node.name
+
+
+@pytest.mark.parametrize(
+    ("model", "costly"),
+    [("household_score", "items_amen_score"), ("household_decision", "judged_amen_social")],
+)
+def test_several_workers_compute_what_a_model_computes_for_each_household(
+    project: Project, model: str, costly: str
+) -> None:
+    variables = {"cycle": "2026-11", "policy": load_policy(TUNISIA).as_vars()}
+    ledgers = {"adjudication": "decision.adjudication", "commitment": "finance.commitment"}
+    query = Renderer(variables, ledgers).model(model)
+    with project.warehouse.engine.connect() as connection:
+        for setting in ("min_parallel_table_scan_size", "parallel_setup_cost", "parallel_tuple_cost"):
+            connection.exec_driver_sql(f"set {setting} = 0")
+        plan = connection.exec_driver_sql(f"explain (costs off) {query}".replace("%", "%%"), ()).scalars()
+        steps = list(plan)
+    gather = next(place for place, step in enumerate(steps) if "Gather" in step)
+    assert gather < next(place for place, step in enumerate(steps) if costly in step), "\n".join(steps)
 
 
 @pytest.mark.parametrize(

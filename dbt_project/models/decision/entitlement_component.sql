@@ -110,7 +110,7 @@ settled as (
         and coalesce(o.for_month, l.household_id, b.household_id) is not null
 ),
 
-entitled_now as (
+entitled_now as not materialized (
     select
         d.programme
         , d.household_id
@@ -153,7 +153,7 @@ latest as (
     order by f.for_month asc, f.social_id asc, f.cycle desc
 ),
 
-persons as (
+persons_now as not materialized (
     select
         household_id
         , for_month
@@ -163,7 +163,9 @@ persons as (
         {% endfor %}
     from facts
     where cycle = '{{ var("cycle") }}' and for_month = '{{ var("cycle") }}'
-    union all
+),
+
+persons_before as (
     select
         household_id
         , for_month
