@@ -29,7 +29,10 @@ def schema() -> dict[str, Any]:
     side = {
         "type": "object",
         "properties": meanings
-        | {word: {"type": "boolean", "description": "this file holds each person once"} for word in UNIQUE_WORDS}
+        | {
+            word: {"type": "boolean", "description": "this file holds each person once"}
+            for word in UNIQUE_WORDS
+        }
         | {heading: {"$ref": "#/$defs/columns"} for heading in HEADINGS},
         "additionalProperties": False,
     }

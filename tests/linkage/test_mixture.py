@@ -54,7 +54,8 @@ def test_brothers_and_sisters_are_not_taken_for_one_person_where_no_household_is
     spec = {"key": "k", "given_name": "given", "father": "father", "mother": "mother", "family_name": "family",
             "birth_date": "born", "city": "town"}  # fmt: skip
     measured = reliability(match_files(Spec.parse(spec), tmp_path / "people.parquet"), truth)
-    assert measured.precision >= 0.995
+    # taken for one person, brothers and sisters would be four of five links
+    assert measured.precision >= 0.98
     assert measured.recall >= 0.9
     assert measured.gap <= 0.02
     assert measured.cluster_f1 >= 0.98
