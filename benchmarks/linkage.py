@@ -163,13 +163,26 @@ def _simulated(folder: Path, households: int) -> Iterator[Set]:
         ("Latin meters x Arabic register", _METER, meters, "electricity_meter"),
     ):
         yield Set(name, {"left": spec, "right": _REGISTER, "unique": "right"}, file, register, who(source))
-    yield Set(
-        "households surveyed twice", _SURVEY, members, None, who("survey_member").split(" union all ")[0]
-    )
+    twice = who("survey_member").split(" union all ")[0]
+    yield Set("households surveyed twice", _SURVEY, members, None, twice)
+    alone = {meaning: column for meaning, column in _SURVEY.items() if meaning != "household_key"}
+    yield Set("the same, not saying who lives with whom", alone, members, None, twice)
+
+
+_DATES = ("%Y-%m-%d", "%Y%m%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%Y")
+
+
+def _iso(connection: duckdb.DuckDBPyConnection, file: Path, column: str) -> str:
+    """SQL for a date column as YYYY-MM-DD, read in the one format that fits most of its values."""
+    text = f'"{column}"::text'
+    fits = ", ".join(f"count(try_strptime({text}, '{style}'))" for style in _DATES)
+    counts = connection.execute(f"select {fits} from '{file}'").fetchall()[0]
+    style = _DATES[max(range(len(_DATES)), key=lambda i: counts[i])]
+    return f"strftime(try_strptime({text}, '{style}'), '%Y-%m-%d')"
 
 
 def _exact(chosen: Set, truth: pa.Table) -> tuple[float, float]:
-    """Precision and recall of exact agreement on name and birth date, or on name and address without one."""
+    """Precision and right pairs of exact agreement on name and birth date, or on name and address without one."""
     connection = duckdb.connect()
     spec = Spec.parse(chosen.spec)
     sides = []
@@ -188,7 +201,13 @@ def _exact(chosen: Set, truth: pa.Table) -> tuple[float, float]:
     if not all(s[2]["birth_date"] for s in sides):
         keys[1] = "house_number"
     for i, (file, key, used) in enumerate(sides):
-        parts = [f'upper(trim("{c}"::text))' for k in keys for c in used[k]]
+        parts = [
+            _iso(connection, file, c)
+            if k == "birth_date" and len(used[k]) == 1
+            else f'upper(trim("{c}"::text))'
+            for k in keys
+            for c in used[k]
+        ]
         if not all(used[k] for k in keys):
             return float("nan"), float("nan")
         connection.execute(
@@ -224,7 +243,10 @@ def _splink(chosen: Set, truth: pa.Table) -> tuple[float, float, float]:
     shared = [m for m in spec.left.columns if m != "key" and (not chosen.right or m in spec.right.columns)]
     for i, (side, file) in enumerate(zip((spec.left, spec.right), files, strict=False)):
         columns = ", ".join(
-            f"nullif(lower(trim(concat_ws(' ', {_quoted(side.columns[m])}))), '') as {m}" for m in shared
+            _iso(connection, file, side.columns[m][0]) + f" as {m}"
+            if m == "birth_date"
+            else f"nullif(lower(trim(concat_ws(' ', {_quoted(side.columns[m])}))), '') as {m}"
+            for m in shared
         )
         connection.execute(
             f"create table side_{i} as select \"{side.columns['key'][0]}\"::text as unique_id, {columns} from '{file}'"
@@ -234,7 +256,7 @@ def _splink(chosen: Set, truth: pa.Table) -> tuple[float, float, float]:
         if m in ("given_name", "family_name", "full_name", "father_name", "grandfather_name", "mother_name"):
             comparisons.append(cl.NameComparison(m))
         elif m == "birth_date":
-            comparisons.append(cl.LevenshteinAtThresholds(m, [1, 2]))
+            comparisons.append(cl.DateOfBirthComparison(m, input_is_string=True))
         elif m != "household_key":
             comparisons.append(cl.ExactMatch(m).configure(term_frequency_adjustments=True))
     names = [m for m in ("given_name", "family_name") if m in shared] or [

@@ -286,7 +286,7 @@ def delta(home: Path) -> dict[str, Any]:
         records = "landing.canonical_person_record"
         part = "mod(abs(hashtext(source_key || source)), 400)"
         changed = warehouse.execute(
-            f"update {records} set given_name = father_name, person_hash = hashint8extended(person_hash, 1)"
+            f"update {records} set given_name = father_name, person_hash = hashtextextended(person_hash::text, 1)"
             f" where {part} in (0, 1)"
         )
         changed += warehouse.execute(f"delete from {records} where {part} = 2")
@@ -295,7 +295,7 @@ def delta(home: Path) -> dict[str, Any]:
         )
         changed += warehouse.execute(
             f"""insert into {records} (source, source_key, entity, {columns}, person_hash)
-            select source, source_key || 'n', entity, {columns}, hashint8extended(person_hash, 2)
+            select source, source_key || 'n', entity, {columns}, hashtextextended(person_hash::text, 2)
             from {records} where {part} = 3"""
         )
 

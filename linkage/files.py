@@ -19,6 +19,8 @@ import duckdb
 
 from linkage import fields
 from linkage import people as people_module
+from linkage.chains import cut_by_vocabulary
+from linkage.mixture import count_consonants
 from linkage.model import LinkageError
 from linkage.people import People
 from linkage.spec import SEVERAL, SideSpec, Spec
@@ -37,8 +39,8 @@ _FORMATS = {
 _LEAST_DISTINCT = 0.95
 # Pairs that are compared at the least: seconds' work
 _LEAST_BUDGET = 1_000_000
-# In deduplication, a record: it may have many partners, and all their pairs are true
-_BUDGET_PER_RECORD = 40
+# And for a record: in deduplication it may have many partners, and all their pairs are true
+_BUDGET_PER_RECORD = {"link": 15, "dedupe": 40}
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,9 @@ def read_files(
         connection.execute(f"drop table file_{name}; drop table keyed_{name}")
     say("making names, dates and addresses comparable")
     dedupe = right is None
+    for whole, parted in (("left", "right"), ("right", "left")):
+        if not dedupe and _has_parts(columns[parted]) and _is_whole(columns[whole]):
+            cut_by_vocabulary(connection, f"canonical_{whole}", f"canonical_{parted}")
     union = "select * from canonical_left" + (
         "" if dedupe else " union all by name select * from canonical_right"
     )
@@ -203,12 +208,23 @@ def read_files(
     if dedupe:
         connection.execute("create or replace temp view spine as select * from people_left")
     people_module.count_terms(connection, "standard")
+    count_consonants(connection, "standard")
     connection.execute("drop table standard; drop table identities")
     profile = "with_birth_date" if _share(connection, "birth_digits", dedupe) >= 0.3 else "name_only"
     connection.execute(f"create or replace temp view people_{profile} as select * from people_left")
-    budget = max(_LEAST_BUDGET, _BUDGET_PER_RECORD * records[0]) if dedupe else _LEAST_BUDGET
+    budget = max(_LEAST_BUDGET, _BUDGET_PER_RECORD["dedupe" if dedupe else "link"] * records[0])
     people = People(connection, (profile,), records[-1], dedupe=dedupe, least_budget=budget)
     return ReadFiles(people, tuple(records), tuple(notes))
+
+
+def _has_parts(columns: dict[str, tuple[str, ...]]) -> bool:
+    return {"given_name", "family_name"} <= set(columns)
+
+
+def _is_whole(columns: dict[str, tuple[str, ...]]) -> bool:
+    """Whether a file tells a name in one text and no part of it."""
+    parts = ("given_name", "father_name", "grandfather_name", "family_name", "full_name_alt")
+    return "full_name" in columns and not any(part in columns for part in parts)
 
 
 def _share(connection: duckdb.DuckDBPyConnection, column: str, dedupe: bool) -> float:

@@ -69,7 +69,7 @@ def find_changes(
         hashed: SQL of a record's hash, the same as when the state was made.
 
     Returns:
-        None where only a full run will do: a source is new, or too much changed.
+        None where only a full run will do: a source is new, too much changed, or two records have one hash.
 
     Raises:
         LinkageError: a key that comes twice.
@@ -90,8 +90,9 @@ def find_changes(
     total = count(connection, "hash_now")
     n_new = count(connection, "differing", "place is null")
     n_gone = count(connection, "differing", "place is not null")
-    twice = total - n_new - (count(connection, "state.record") - n_gone)
-    if max(n_new, n_gone) > MAXIMUM_SHARE * total:
+    # a hash that two records share, by a key that comes twice or by chance, tells nothing of either
+    is_shared = total - n_new != count(connection, "state.record") - n_gone
+    if is_shared or max(n_new, n_gone) > MAXIMUM_SHARE * total:
         return None
     keys = _plain(
         connection.sql(
@@ -108,7 +109,7 @@ def find_changes(
     if count(connection, "raw_change", "source not in (select source from state.source_profile)"):
         return None
     known = "select 1 from {} semi join raw_change using (source, source_key)"
-    twice += count(connection, "(select 1 from raw_change group by source, source_key having count(*) > 1)")
+    twice = count(connection, "(select 1 from raw_change group by source, source_key having count(*) > 1)")
     twice += count(connection, f"({known.format('state.record')})")
     twice -= count(connection, f"({known.format('gone_record')})")
     if twice or count(connection, "raw_change") != n_new:

@@ -38,16 +38,35 @@ _SMOOTHING = 0.5
 # maximisation would else take the class of brothers and sisters for that of true pairs
 _OWN = ("given", "birth_date")
 _MOST_CHANGED = 0.2
+_PLACES = ("place", "address", "postal_code", "phone", "birth_place", *(f"locality_{n}" for n in range(1, 5)))
+# What relatives share, by kind: brothers and sisters; others of one family; others of one household
+_SHARED = (("family", "father", "grandfather", "mother", *_PLACES), ("family", *_PLACES), _PLACES)
+# In this, relatives agree as strangers do: two of a family seldom bear one given name
+_NEVER_SHARED = ("given",)
+# Levels of a birth date from the same day to one part off, and the most of relatives' pairs that each may have:
+# twins are 1 to 3% of births, and more of the pairs of brothers and sisters of near age
+_NEAR_DATES = 5
+_TWINS = 0.06
+# Change of the classes' sizes, natural log, below which they are taken as found
+_SETTLED = 1e-3
 _SURE = 0.95
-_SURE_DUPLICATE = 0.999
-# Share of records with a sure duplicate, up to which a third record of the same person is too rare to count:
-# the other candidates of such a record are then known to be false, as they are in linking
-_RARE = 0.2
 # Fewer rivals than this teach nothing of their kinds
 _LEAST_RIVALS = 500
 _MOST_WEIGHT = 40.0
 # A strength of 1 is worth one pair at even odds: it decides where a level has no rivals, and little else
 _RIDGE = 1.0
+
+
+# Rules that bring relatives together, who must be seen to be known: others may bring only twins
+_KIN_RULES = (
+    BlockingRule.on("family_skeleton", "father_skeleton", "mother_skeleton"),
+    BlockingRule.on("family_skeleton", "father_skeleton", "grandfather_skeleton"),
+    BlockingRule.on("family_skeleton", "father_skeleton", "district"),
+    BlockingRule.on("family_skeleton", "mother_skeleton"),
+    BlockingRule.on("family_skeleton", "address"),
+    BlockingRule.on("family_skeleton", "phone"),
+)
+_KIN_PAIRS_PER_RECORD = 10
 
 
 @dataclass(frozen=True)
@@ -106,6 +125,36 @@ def level_sql(comparison: dict[str, Any]) -> str:
     return f"(case {' '.join(cases)} end)::tinyint as gamma_{comparison['output_column_name']}"
 
 
+def kin_rules(connection: duckdb.DuckDBPyConnection, left: str) -> dict[BlockingRule, int]:
+    """Rules for training that bring relatives together, and their pairs: those that bring a few a record."""
+    present = columns_of(connection, left) & columns_of(connection, "spine")
+    n_left = int(connection.execute(f"select count(*) from {left}").fetchall()[0][0])
+    found = {}
+    for rule in _KIN_RULES:
+        if rule.columns <= present:
+            pairs = rule.count(connection, left, "spine")
+            if 0 < pairs <= _KIN_PAIRS_PER_RECORD * n_left:
+                found[rule] = pairs
+    return found
+
+
+def rarity(fields: list[Field]) -> tuple[list[str], list[str]]:
+    """Columns `rare_<field>` of a pair from tables l and r, and the joins that they need.
+
+    Strangers who agree on a name's consonants do so on those of frequency f with a share of f^2 / sum of f^2, one
+    person's records with f: so the agreement says log2(sum of f^2 / f) bits more than the average one.
+    """
+    columns, joins = [], []
+    for f in fields:
+        if f.tf is not None:
+            columns.append(f"s_{f.name}.bits as rare_{f.name}")
+            joins.append(
+                f"left join consonants_{f.name} as s_{f.name} on s_{f.name}.skeleton = l.{f.name}_skeleton"
+                f" and s_{f.name}.skeleton = r.{f.name}_skeleton"
+            )
+    return columns, joins
+
+
 @dataclass
 class Sample:
     """Pairs that training looks at.
@@ -115,6 +164,8 @@ class Sample:
         other: the number of the record on the right.
         levels: pairs x fields; -1 for no evidence.
         terms: pairs x fields; log2 of the frequency of the term agreed on, nan elsewhere.
+        rare: pairs x fields; bits that a name's consonants, agreed on in other letters, are rarer than the average;
+            0 elsewhere, and everywhere if not asked for.
         random: for each field, counts of each level value among random pairs.
         n_left, n_right: records that were looked at, and all that they could be.
         n_pairs: that a whole run would compare at random (for deduplication, half the square).
@@ -125,6 +176,7 @@ class Sample:
     other: Ints
     levels: NDArray[np.int8]
     terms: Floats
+    rare: Floats
     random: list[Floats]
     n_left: int
     n_right: int
@@ -140,10 +192,12 @@ def draw(
     rules: dict[BlockingRule, int],
     *,
     dedupe: bool,
+    by_consonants: bool = False,
 ) -> Sample:
     """Draw the pairs of a sample of `left` with all of `spine` that blocking brings together.
 
-    Record numbers are hashes, so that the sample is at random and the same in every run.
+    Record numbers are hashes, so that the sample is at random and the same in every run. `by_consonants` needs
+    the tables of `linkage.mixture.count_consonants`.
     """
     found = fields_of(comparisons)
     n_left, n_right = (
@@ -176,6 +230,9 @@ def draw(
             )
         tf_columns.append(f"log2(greatest(tf_{f.name}_l.tf_{f.tf}, tf_{f.name}_r.tf_{f.tf}, 0.0001))")
     terms = ", ".join(f"{c} as term_{f.name}" for f, c in zip(found, tf_columns, strict=True))
+    rare, rare_joins = rarity(found if by_consonants else [])
+    terms = ", ".join([terms, *rare])
+    tf_joins += rare_joins
     connection.execute(f"create or replace temp table sampled_pair as {blocked}")
     data = connection.execute(
         f"""select dense_rank() over (order by a) - 1 as g, dense_rank() over (order by b) - 1 as o, t.*
@@ -186,6 +243,10 @@ def draw(
     connection.execute("drop table sampled_pair")
     levels = np.stack([np.asarray(data[f"gamma_{f.name}"], dtype=np.int8) for f in found], axis=1)
     weights = [np.ma.filled(np.ma.asarray(data[f"term_{f.name}"], dtype=np.float64), np.nan) for f in found]
+    more = [
+        np.ma.filled(np.ma.asarray(data.get(f"rare_{f.name}", np.zeros(len(levels))), dtype=np.float64), 0.0)
+        for f in found
+    ]
 
     n_random = min(RANDOM_PAIRS, n_left * n_right)
     per_record = max(1, round(n_random / max(1, n_sampled)))
@@ -204,8 +265,38 @@ def draw(
         for f in found
     ]
     return Sample(found, np.asarray(data["g"], dtype=np.int64), np.asarray(data["o"], dtype=np.int64), levels,
-                  np.stack(weights, axis=1), random, n_sampled, n_right, dedupe,
+                  np.stack(weights, axis=1), np.stack(more, axis=1), random, n_sampled, n_right, dedupe,
                   np.asarray(data["a"], dtype=np.int64), np.asarray(data["b"], dtype=np.int64))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PairClass:
+    """Pairs of one kind, as against strangers.
+
+    Attributes:
+        is_same: whether they are one person's; if not, they are relatives'.
+        rate: bits, of their share of all pairs that could be made.
+        level: by field, bits of each level value: its share among them over that among strangers.
+        term: fields in which agreeing on a rare term says more than on a common one: bits of the average term.
+    """
+
+    is_same: bool
+    rate: float
+    level: dict[str, Floats]
+    term: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Pairs as a mixture of classes and strangers.
+
+    Attributes:
+        classes: those that are no strangers.
+        match_rate: of the records looked at, the share with a partner (for deduplication: partners per record).
+    """
+
+    classes: tuple[PairClass, ...]
+    match_rate: float
 
 
 @dataclass
@@ -217,6 +308,7 @@ class Learnt:
         weight: by field, match weight (bits) of each level value, the best with an average term.
         match_rate: of the records looked at, the share with a partner (for deduplication: partners per record).
         seen: by field, expected true pairs of each level value.
+        mixture: in deduplication, what is beside one person's pairs and strangers.
     """
 
     m: list[Floats]
@@ -224,46 +316,203 @@ class Learnt:
     weight: list[Floats]
     match_rate: float
     seen: list[Floats]
+    mixture: Mixture | None = None
+
+
+def _start(f: Field, u: Floats, is_respelt: bool = False) -> Floats:
+    """Shares of the levels among true pairs, from which learning starts: most agree, if not by the letter."""
+    if f.name.startswith(HOLDER):
+        # no agreement, of which the best would be the likeliest: nothing is known before the first step
+        return u.copy()
+    start = np.array([0.05 * 0.6**k for k in range(f.n_levels - 1, -1, -1)])
+    start[-1] = 0.8
+    start[0] = 0.08
+    if is_respelt:
+        start[-3:] = 0.3, 0.4, 0.1
+    shares: Floats = start / start.sum()
+    return shares
+
+
+def _own_kept(f: Field, m: Floats) -> Floats:
+    """`m` with no more than a small share for what is a person's own and yet differs altogether."""
+    if f.name in _OWN and m[0] > _MOST_CHANGED:
+        m[1:] *= (1 - _MOST_CHANGED) / m[1:].sum()
+        m[0] = _MOST_CHANGED
+    return m
+
+
+def _of_relatives(f: Field, shares: Floats, u: Floats) -> Floats:
+    """`shares` of the levels among relatives, no more alike than two persons are in what is a person's own."""
+    if f.name == "birth_date":
+        most = np.full(f.n_levels, 1.0)
+        most[-_NEAR_DATES:] = np.maximum(_TWINS, u[-_NEAR_DATES:])
+    elif f.name in _NEVER_SHARED:
+        most = u
+    else:
+        return shares
+    capped: Floats = np.minimum(shares, most)
+    capped[0] += 1 - capped.sum()
+    return capped
+
+
+def _at_random(sample: Sample, i: int, not_strangers: Floats) -> Floats:
+    """u of a field: of the random pairs, less those that are no strangers, which in a small file is most of the
+    rare agreements.
+
+    Args:
+        not_strangers: expected share of such pairs of each level value among all pairs.
+    """
+    corrected = np.maximum(sample.random[i] - sample.random[i].sum() * not_strangers, 0) + _SMOOTHING
+    u: Floats = corrected / corrected.sum()
+    return u
+
+
+def fit_mixture(sample: Sample) -> Mixture:
+    """The classes of `fit_classes`."""
+    mixture = fit_classes(sample).mixture
+    assert mixture is not None
+    return mixture
+
+
+def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
+    """m and u as of `fit`, by classes of pairs: one person in two kinds of record, relatives, strangers.
+
+    Two records of a file are one person, relatives, or strangers. Relatives of a kind share names, place and
+    number as one person's records do, but not what is a person's own. Taken for strangers they would be too alike,
+    and as they are many, expectation-maximisation would take them for the true pairs. Nor are the fields of one
+    person's records independent: where one name is written in another script, all are. So the pairs are a mixture
+    (latent classes, Lazarsfeld and Henry 1968): one person with shares m_a, relatives with s_k, all free but that
+    relatives agree in the given name no more than strangers do, and strangers with u. The odds are
+    sum of pi_a m_a(x) / (u(x) + sum of pi_k s_k(x)).
+    """
+    fields = sample.fields
+    u = []
+    for i, f in enumerate(fields):
+        observed = _at_random(sample, i, np.zeros(f.n_levels))
+        for value, fixed in f.fixed_u.items():
+            observed[value] = fixed
+        u.append(observed)
+    own = [
+        [_start(f, u[i], is_respelt and f.tf is not None) for i, f in enumerate(fields)]
+        for is_respelt in (False, True)
+    ]
+    n_same = len(own)
+    for shared in _SHARED:
+        own.append([_start(f, u[i]) if f.name in shared else u[i].copy() for i, f in enumerate(fields)])
+    kinds, of_pair = _kinds(sample, u)
+    count = _sums(of_pair, np.ones(len(of_pair)), len(kinds))
+    levels = sample.levels[kinds].astype(np.int64)
+    n_all = float(sample.n_left) * sample.n_right
+    rate = np.array([0.05] * n_same + [0.5] * len(_SHARED)) / sample.n_right
+    seen: list[Floats] = []
+    for _ in range(iterations):
+        before = rate
+        terms = [_term(sample, i, u[i])[kinds] for i in range(len(fields))]
+        scores = []
+        for k, shares in enumerate(own):
+            total = np.full(len(kinds), np.log(rate[k]))
+            for i, f in enumerate(fields):
+                total += np.append(np.log(shares[i] / u[i]), 0.0)[levels[:, i]]
+                if k < n_same or f.name not in _NEVER_SHARED:
+                    total += terms[i]
+            scores.append(np.clip(total, -60, 60))
+        odds = np.exp(np.stack(scores))
+        same, other = odds[:n_same].sum(axis=0), odds[n_same:].sum(axis=0)
+        if sample.dedupe:
+            true = same / (1 + other + same) * count
+        else:
+            log_odds = np.log(same / (1 + other))
+            absent = 1 - min(0.995, float(rate[:n_same].sum()) * sample.n_right)
+            true = _sums(of_pair, compete(sample, log_odds[of_pair], absent), len(kinds))
+        p = np.concatenate([odds[:n_same] / same * true, odds[n_same:] / (1 + other) * (count - true)])
+        rate = np.clip(
+            p.sum(axis=1) / n_all, 0.001 / sample.n_right, (20.0 if sample.dedupe else 0.995) / sample.n_right
+        )
+        seen = []
+        is_settled = bool(np.abs(np.log(rate / before)).max() < _SETTLED)
+        for i, f in enumerate(fields):
+            has = levels[:, i] >= 0
+            found = [_sums(levels[has, i], weight[has], f.n_levels) for weight in p]
+            seen.append(sum(found[:n_same], 0.0 * u[i]))
+            for k, shares in enumerate(own):
+                shares[i] = (found[k] + _SMOOTHING) / (found[k].sum() + _SMOOTHING * f.n_levels)
+                if k < n_same:
+                    shares[i] = _own_kept(f, shares[i])
+                else:
+                    shares[i] = _of_relatives(f, shares[i], u[i])
+            if not f.fixed_u:
+                u[i] = _at_random(
+                    sample, i, sum((r * s[i] for r, s in zip(rate, own, strict=True)), 0.0 * u[i])
+                )
+        if is_settled:
+            break
+    share_same = float(rate[:n_same].sum())
+    m = [
+        sum((r * s[i] for r, s in zip(rate[:n_same], own, strict=False)), 0.0 * u[i]) / share_same
+        for i in range(len(u))
+    ]
+    classes = tuple(
+        PairClass(
+            k < n_same,
+            float(np.log2(rate[k])),
+            {f.name: np.log2(shares[i] / u[i]) for i, f in enumerate(fields)},
+            {
+                f.name: float(np.log2(u[i][-1]))
+                for i, f in enumerate(fields)
+                if f.tf and (k < n_same or f.name not in _NEVER_SHARED)
+            },
+        )
+        for k, shares in enumerate(own)
+    )
+    weight = [np.log2(a / b) for a, b in zip(m, u, strict=True)]
+    return Learnt(
+        m, u, weight, share_same * sample.n_right, seen, Mixture(classes, share_same * sample.n_right)
+    )
+
+
+def mixture_score(sample: Sample, mixture: Mixture) -> Floats:
+    """Natural log of each pair's odds of being one person's, against strangers and relatives; prior included."""
+    odds = np.zeros((2, len(sample.group)))
+    for kind in mixture.classes:
+        bits = np.full(len(sample.group), kind.rate)
+        for i, f in enumerate(sample.fields):
+            bits += np.append(kind.level[f.name], 0.0)[sample.levels[:, i]]
+            if f.name in kind.term:
+                bits += _term_bits(sample, i, kind.term[f.name])
+        odds[0 if kind.is_same else 1] += np.exp2(np.clip(bits, -200, 200))
+    log_odds: Floats = np.clip(np.log(odds[0]) - np.log1p(odds[1]), -50, 50)
+    return log_odds
 
 
 def fit(sample: Sample, iterations: int = 15) -> Learnt:
     """Fellegi and Sunter's m, by expectation-maximisation over the sample, and u, from random pairs."""
-    m, u, observed_u = [], [], []
+    if sample.dedupe:
+        return fit_classes(sample)
+    m, u = [], []
     for i, f in enumerate(sample.fields):
         counts = sample.random[i] + _SMOOTHING
         observed = counts / counts.sum()
         for value, fixed in f.fixed_u.items():
             observed[value] = fixed
-        observed_u.append(observed)
-        u.append(observed.copy())
-        start = np.array([0.05 * 0.6**k for k in range(f.n_levels - 1, -1, -1)])
-        start[-1] = 0.8
-        start[0] = 0.08
-        # no agreement, of which the best would be the likeliest: nothing is known before the first step
-        m.append(observed.copy() if f.name.startswith(HOLDER) else start / start.sum())
-    rate = 0.5 if not sample.dedupe else 0.05
+        u.append(observed)
+        m.append(_start(f, observed))
+    rate = 0.5
     p = np.zeros(len(sample.group))
     seen: list[Floats] = []
     for _ in range(iterations):
         weight = [np.log(a / b) for a, b in zip(m, u, strict=True)]
         log_odds = _score(sample, weight, u, [1.0] * len(m)) + np.log(rate / sample.n_right)
         p = compete(sample, log_odds, 1 - rate)
-        rate = float(np.clip(p.sum() / sample.n_left, 0.005, 20.0 if sample.dedupe else 0.995))
+        rate = float(np.clip(p.sum() / sample.n_left, 0.005, 0.995))
         true_share = rate / sample.n_right
         seen = []
         for i, f in enumerate(sample.fields):
             has = sample.levels[:, i] >= 0
             found = _sums(sample.levels[has, i], p[has], f.n_levels)
             seen.append(found)
-            m[i] = (found + _SMOOTHING) / (found.sum() + _SMOOTHING * f.n_levels)
-            if f.name in _OWN and m[i][0] > _MOST_CHANGED:
-                m[i][1:] *= (1 - _MOST_CHANGED) / m[i][1:].sum()
-                m[i][0] = _MOST_CHANGED
+            m[i] = _own_kept(f, (found + _SMOOTHING) / (found.sum() + _SMOOTHING * f.n_levels))
             if not f.fixed_u:
-                # random pairs hold true ones, which in a small file is most of the rare agreements
-                total = sample.random[i].sum()
-                corrected = np.maximum(sample.random[i] - total * true_share * m[i], 0) + _SMOOTHING
-                u[i] = corrected / corrected.sum()
+                u[i] = _at_random(sample, i, true_share * m[i])
     return Learnt(m, u, [np.log2(a / b) for a, b in zip(m, u, strict=True)], rate, seen)
 
 
@@ -280,9 +529,16 @@ def _score(sample: Sample, weight: list[Floats], u: list[Floats], tf_strength: l
 
 def _term(sample: Sample, i: int, u: Floats) -> Floats:
     """Adjustment for how common the agreed term is, natural log."""
+    value: Floats = _term_bits(sample, i, float(np.log2(u[-1]))) * float(np.log(2))
+    return value
+
+
+def _term_bits(sample: Sample, i: int, average: float) -> Floats:
+    """Adjustment for how common the agreed term is; `average`: log2 of the average term's frequency."""
     is_best = sample.levels[:, i] == sample.fields[i].n_levels - 1
-    value = (np.log2(u[-1]) - sample.terms[:, i]) * np.log(2)
-    return np.where(is_best & ~np.isnan(value), value, 0.0)
+    value = average - sample.terms[:, i]
+    bits: Floats = np.where(is_best, np.where(np.isnan(value), 0.0, value), sample.rare[:, i])
+    return bits
 
 
 @dataclass
@@ -327,10 +583,10 @@ def rival_weights(
     records hold f and lambda together, and those of records with a sure partner, without it, lambda alone.
     Their ratio is fitted by logistic regression on the levels, which needs no independence of the fields.
     """
-    if sample.dedupe or not len(sample.group):
+    if not len(sample.group):
         return None
     first = first_weights(learnt)
-    kinds, of_pair = _kinds(sample, learnt)
+    kinds, of_pair = _kinds(sample, learnt.u)
     columns: list[Floats] = []
     place: list[tuple[int, int]] = []
     start: list[float] = []
@@ -374,39 +630,10 @@ def rival_weights(
     return Weights(level, term, float(beta[-1] - np.log(rate / sample.n_right)), rate)
 
 
-def rescaled(sample: Sample, learnt: Learnt) -> Weights:
-    """For rare duplicates: the first step's weights, their scale and height set by rivals.
-
-    A record with a sure duplicate seldom has a second one, so its other candidates are false. The score s of
-    a pair then has odds exp(a s + b), where candidates of all records are 1 + exp(a s + b) times as many as
-    rivals of that score; a and b by maximum likelihood, over a grid. Where duplicates are not rare, nothing is changed.
-    """
-    first = first_weights(learnt)
-    if not len(sample.group):
-        return first
-    height = float(np.log(first.match_rate / sample.n_right))
-    s = score(sample, learnt, first)
-    best = np.full(int(sample.group.max()) + 1, -np.inf)
-    np.maximum.at(best, sample.group, s)
-    sure = best >= np.log(_SURE_DUPLICATE / (1 - _SURE_DUPLICATE))
-    is_rival = sure[sample.group] & (s < best[sample.group])
-    if sure.sum() > _RARE * sample.n_left or is_rival.sum() < _LEAST_RIVALS:
-        return first
-    # below, pairs are strangers whichever way; their great number would decide how the few likely ones fare
-    edges = np.linspace(-6, 50, 225)
-    middle = (edges[1:] + edges[:-1]) / 2
-    every, rivals = np.histogram(s, edges)[0], np.histogram(s[is_rival], edges)[0]
-    log_share = float(np.log(sure.sum() / sample.n_left))
-
-    def likelihood(a: float, b: float) -> float:
-        log_all = np.logaddexp(0, np.clip(a * middle + b, -60, 60))
-        log_sum = np.logaddexp(log_all, log_share)
-        return float((every * (log_all - log_sum) + rivals * (log_share - log_sum)).sum())
-
-    scales, heights = np.arange(0.2, 1.51, 0.05), np.arange(-20.0, 2.01, 0.25)
-    a, b = max(((float(a), float(b)) for a in scales for b in heights), key=lambda ab: likelihood(*ab))
-    level = [w * a for w in first.level]
-    return Weights(level, [a] * len(first.term), a * height + b - height, first.match_rate)
+def mean(one: Floats, other: Floats) -> Floats:
+    """Half of each, of log-odds."""
+    half: Floats = (one + other) / 2
+    return half
 
 
 def pooled(one: Weights, other: Weights | None) -> Weights:
@@ -427,8 +654,6 @@ def compete(sample: Sample, log_odds: Floats, absent: float, *, unique_left: boo
     With `unique_left`, a person of the register has at most one record, too.
     """
     odds: Floats = np.exp(np.clip(log_odds, -50, 50))
-    if sample.dedupe:
-        return odds / (1 + odds)
     total: Floats = np.bincount(sample.group, weights=odds).astype(np.float64)[sample.group]
     if unique_left:
         total = total + np.bincount(sample.other, weights=odds)[sample.other] - odds
@@ -472,7 +697,7 @@ def estimated_precision(sample: Sample, log_odds: Floats, absent: float) -> tupl
     return links, 1 - np.maximum(wrong, expected) / n_links
 
 
-def _kinds(sample: Sample, learnt: Learnt) -> tuple[Ints, Ints]:
+def _kinds(sample: Sample, u: list[Floats]) -> tuple[Ints, Ints]:
     """Pairs that are alike to arithmetic: one pair of each kind, and the kind of every pair.
 
     Frequencies of terms are alike within a quarter of a bit.
@@ -481,9 +706,9 @@ def _kinds(sample: Sample, learnt: Learnt) -> tuple[Ints, Ints]:
     for i, f in enumerate(sample.fields):
         code = code * np.uint64(f.n_levels + 1) + (sample.levels[:, i] + 1).astype(np.uint64)
         if f.tf is not None:
-            term = np.round(_term(sample, i, learnt.u[i]) * 4).astype(np.int64)
+            term = np.round(_term(sample, i, u[i]) * 4).astype(np.int64)
             # hashed where the numbers grow beyond 64 bits: a collision in a few pairs does no harm
-            code = code * np.uint64(255) + (term - term.min()).astype(np.uint64)
+            code = code * np.uint64(255) + (term - term.min(initial=0)).astype(np.uint64)
         code = (code ^ (code >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     _, kinds, of_pair = np.unique(code, return_index=True, return_inverse=True)
     return kinds.astype(np.int64), of_pair.astype(np.int64)

@@ -330,13 +330,16 @@ _GONE_ALL = (
     from identity.person_crosswalk as x
     left join resolved_now as r on r.source = x.source and r.source_key = x.source_key
     where r.source is null""",
+    "analyze gone",
 )
 
 _GONE_NAMED = (
     "analyze resolved_now",
+    "analyze withdrawn_now",
     """create temp table gone on commit drop as
     select x.source, x.source_key, x.social_id, x.spine_key, x.band, x.is_provisional
     from identity.person_crosswalk as x join withdrawn_now as w using (source, source_key)""",
+    "analyze gone",
 )
 
 # What each record has, and what it needs. `carrier` holds the records that bear a provisional identifier now;
@@ -351,6 +354,8 @@ _STATE = (
     select x.social_id, r.source, r.source_key
     from resolved_now as r join identity.person_crosswalk as x using (source, source_key)
     where x.is_provisional and x.social_id is not null""",
+    "analyze member",
+    "analyze carrier",
     """create temp table in_play on commit drop as
     select s.social_id from identity.social_id as s
     join resolved_now as r on r.source = s.source and r.source_key = s.source_key where s.is_provisional
@@ -453,7 +458,7 @@ _STANDING = (
     # every identifier that may have to lead elsewhere, and where: to whom its anchor is now
     """create temp table duty on commit drop as
     select * from (
-        select i.social_id, coalesce(n.social_id, u.social_id) as stands_for,
+        select i.social_id, coalesce(n.social_id, case when g.source is null then u.social_id end) as stands_for,
             n.source, n.source_key, n.spine_key, n.match_weight, n.match_probability, n.band
         from (
             select social_id, source, source_key from provisional
@@ -464,7 +469,7 @@ _STANDING = (
         left join standing as n on n.source = i.source and n.source_key = i.source_key
         left join identity.person_crosswalk as u
             on n.source is null and u.source = i.source and u.source_key = i.source_key
-            and not exists (select from gone as g where g.source = u.source and g.source_key = u.source_key)
+        left join gone as g on g.source = u.source and g.source_key = u.source_key
     ) as due where stands_for is not null""",
     "create index on duty (social_id)",
     "analyze duty",
@@ -502,6 +507,8 @@ _MEND = (
 )
 
 _CHANGES = (
+    # without it, the anti joins below are planned for a handful of rows
+    "analyze new_event",
     # a provisional person some of whose records turn out to be somebody else's
     """insert into new_event (cycle, kind, social_id, into_social_id, source, source_key, spine_key, match_weight,
         match_probability, model_sha256, run_id, reason)

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from linkage import people as people_module
 from linkage.context import with_households
 from linkage.files import ReadFiles, read_files
+from linkage.mixture import weigh_mixture
 from linkage.model import STATED_PRECISION, Profile, columns_of
 from linkage.people import Engine, People
 from linkage.predict import predict, prepare
@@ -27,9 +28,20 @@ from linkage.train import train_profile
 _LEAST_PROBABILITY = 0.01
 # Of the records of a file that holds each person once, fewer than this are alike in all they tell
 _REPEATED_SHARE = 0.01
+# What tells two people of one name apart
+_TELLING = (
+    "birth_digits",
+    "national_number",
+    "address",
+    "phone",
+    "email",
+    "other_number_1",
+    "mother_skeleton",
+)
 _MAXIMUM_WEIGHT = 64
-# Wrong links are to be this much fewer than what is stated: their number is an estimate
-_MARGIN = 1.5
+# Wrong links are to be this much fewer than what is stated: their number is an estimate, and without a birth date
+# a rough one
+_MARGIN = {"with_birth_date": 2.0, "name_only": 2.5}
 
 
 @dataclass(frozen=True)
@@ -114,12 +126,15 @@ def match_files(
         people = replace(read.people, n_spine=read.people.rows("spine"), engine=engine)
         name = people.profiles[0]
         say("learning what agreement is worth")
-        trained = train_profile(people, name).profile
+        learnt = train_profile(people, name, with_mixture=True)
+        trained = learnt.profile
         lap("train")
         say("comparing pairs")
         comparisons = predict(people, name, trained, "pair")
         lap("predict")
         say("deciding")
+        if learnt.mixture:
+            weigh_mixture(people, "pair", trained.comparisons, learnt.mixture)
         if _has_households(people):
             with_households(connection, "pair", dedupe=people.dedupe)
         if people.dedupe:
@@ -127,7 +142,8 @@ def match_files(
         else:
             _find_same(connection, "spine", wanted=spec.unique == "auto" and name == "with_birth_date")
             _competing(connection, "pair", "decided", unique)
-        trained = _with_threshold(connection, trained, STATED_PRECISION[name], dedupe=people.dedupe)
+        wrong = (1 - STATED_PRECISION[name]) / _MARGIN[name]
+        trained = _with_threshold(connection, trained, wrong, dedupe=people.dedupe)
         loss = _blocking_loss(people, name)
         result = _result(read, trained, swapped=swapped)
         lap("resolve")
@@ -165,9 +181,9 @@ def _has_households(people: People) -> bool:
 
 
 def _with_threshold(
-    connection: duckdb.DuckDBPyConnection, profile: Profile, precision: float, *, dedupe: bool
+    connection: duckdb.DuckDBPyConnection, profile: Profile, wrong: float, *, dedupe: bool
 ) -> Profile:
-    """The threshold from which links have the stated precision, by their own probabilities and by rivals.
+    """The threshold from which a share `wrong` of the links is so, by their own probabilities and by rivals.
 
     Training estimates it from rivals; the probabilities of this very file may ask for more.
     """
@@ -177,7 +193,7 @@ def _with_threshold(
                 range between unbounded preceding and current row) as precision
             from decided where match_probability >= 0.5
         )
-        select min(p) from cumulated where 1 - precision <= {(1 - precision) / _MARGIN}"""
+        select min(p) from cumulated where 1 - precision <= {wrong}"""
     ).fetchall()
     own = float(row[0][0]) if row[0][0] is not None else 1.0
     link = own if dedupe else max(own, profile.link_probability)
@@ -204,6 +220,10 @@ def _unique(connection: duckdb.DuckDBPyConnection, spec: Spec, read: ReadFiles) 
 def _repeats(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     names = [row[0] for row in connection.execute(f"describe {table}").fetchall()]
     told = ", ".join(n for n in names if n not in ("record_id", "household"))
+    # people who share a name and a town are no repetition
+    telling = " + ".join(f"count({n})" for n in _TELLING if n in names) or "0"
+    if not connection.execute(f"select {telling} from {table}").fetchall()[0][0]:
+        return False
     repeated, total = connection.execute(
         f"""select coalesce(sum(n - 1) filter (where given_skeleton is not null and family_skeleton is not null), 0),
             sum(n) from (select count(*) as n, any_value(given_skeleton) as given_skeleton,
@@ -307,6 +327,8 @@ def _blocking_loss(people: People, name: str) -> float:
     """
     connection = people.connection
     rules = people.rules(name)
+    if len(rules) < 2:  # nothing is caught again
+        return 0.0
     caught = " + ".join(f"coalesce(({rule.sql})::int, 0)" for rule in rules) or "0"
     once, twice, total = connection.execute(
         f"""select count(*) filter (where n = 1), count(*) filter (where n = 2), count(*) from (

@@ -303,7 +303,7 @@ def _holder_comparisons(born: dict[str, float], sex: dict[str, float], newest: i
         else:
             levels = [
                 _null(f"sex_{told} is null"),
-                _level(f"sex_{told} = 'm'", "a man"),
+                _level(f"sex_{told} = 'male'", "a man"),
                 _level("ELSE", "a woman"),
             ]
         found.append({"output_column_name": f"{HOLDER}{name}", "comparison_levels": levels})

@@ -77,9 +77,15 @@ SEVERAL = ("other_number", "attribute", "locality")
 """Meanings that several columns may have, each compared on its own."""
 
 _WORDS = {word: meaning for meaning, words in MEANINGS.items() for word in (meaning, *words)}
-_MAPPING_WORDS = ("columns", "fields", "mapping", "meanings", "shared", "both", "common")
-_SIDE_WORDS = {"left": "left", "right": "right", "a": "left", "b": "right"}
-_UNIQUE_WORDS = ("unique", "holds_each_person_once", "each_person_once", "duplicate_free")
+HEADINGS = ("columns", "fields", "mapping", "meanings", "shared", "both", "common")
+"""Words under which meanings may stand."""
+
+SIDES = {"left": "left", "right": "right", "a": "left", "b": "right"}
+"""Words for the two files."""
+
+UNIQUE_WORDS = ("unique", "holds_each_person_once", "each_person_once", "duplicate_free")
+"""Words for which files hold each person once."""
+
 _IGNORED_WORDS = ("name", "title", "description", "notes", "version", "comment")
 
 Unique = Literal["auto", "left", "right", "both", "none"]
@@ -156,17 +162,17 @@ class Spec(BaseModel):
         unique: str = "auto"
         for word, value in content.items():
             plain = _plain(word)
-            if plain in _SIDE_WORDS and isinstance(value, Mapping):
+            if plain in SIDES and isinstance(value, Mapping):
                 for inner, given in value.items():
-                    if _plain(inner) in _MAPPING_WORDS and isinstance(given, Mapping):
-                        _add(sides[_SIDE_WORDS[plain]], given, problems)
-                    elif _plain(inner) in _UNIQUE_WORDS:
-                        unique = _joined(unique, _SIDE_WORDS[plain] if _is_true(given) else "auto")
+                    if _plain(inner) in HEADINGS and isinstance(given, Mapping):
+                        _add(sides[SIDES[plain]], given, problems)
+                    elif _plain(inner) in UNIQUE_WORDS:
+                        unique = _joined(unique, SIDES[plain] if _is_true(given) else "auto")
                     else:
-                        _add(sides[_SIDE_WORDS[plain]], {inner: given}, problems)
-            elif plain in _MAPPING_WORDS and isinstance(value, Mapping):
+                        _add(sides[SIDES[plain]], {inner: given}, problems)
+            elif plain in HEADINGS and isinstance(value, Mapping):
                 _add(shared, value, problems)
-            elif plain in _UNIQUE_WORDS:
+            elif plain in UNIQUE_WORDS:
                 unique = _unique(value, problems)
             elif plain in _IGNORED_WORDS and (plain not in _WORDS or " " in str(value)):
                 continue
@@ -259,8 +265,8 @@ def _unique(value: Any, problems: list[str]) -> str:
         return "both"
     if value is False or words in (["none"], ["neither"], ["no"]):
         return "none"
-    if words and words[0] in _SIDE_WORDS:
-        return _SIDE_WORDS[words[0]]
+    if words and words[0] in SIDES:
+        return SIDES[words[0]]
     if words == ["auto"]:
         return "auto"
     problems.append(f"`unique: {value}` (left, right, both, none or auto)")

@@ -44,11 +44,13 @@ class TrainedProfile:
         profile: the parameters.
         pairs: pairs that the rules bring together, by blocking rule.
         untrained: levels that no pair could teach, given a cautious weight.
+        mixture: of one person's pairs, relatives and strangers, where it was asked for.
     """
 
     profile: Profile
     pairs: dict[str, int]
     untrained: list[str]
+    mixture: learning.Mixture | None = None
 
 
 def train_profile(
@@ -57,6 +59,7 @@ def train_profile(
     known: list[dict[str, Any]] | None = None,
     *,
     unique_left: bool = False,
+    with_mixture: bool = False,
 ) -> TrainedProfile:
     """Learn one profile's parameters from its people and the spine, without labels.
 
@@ -65,6 +68,8 @@ def train_profile(
         name: of the profile.
         known: comparisons of a profile trained before; they lend what this one's data cannot teach.
         unique_left: whether the people, too, hold each person once.
+        with_mixture: whether pairs are weighed against relatives, too (`linkage.mixture`): the profile's link
+            probability is then that of both.
 
     Raises:
         LinkageError: nothing that both sides know, or no pair that agrees on enough to be compared.
@@ -85,10 +90,13 @@ def train_profile(
             expected="columns of the same meaning, filled on both sides",
             action="add meanings to the spec (names, birth date, numbers, address)",
         )
-    sample = learning.draw(connection, left, comparisons, rules, dedupe=people.dedupe)
+    looked_at = rules | learning.kin_rules(connection, left) if with_mixture else rules
+    sample = learning.draw(
+        connection, left, comparisons, looked_at, dedupe=people.dedupe, by_consonants=with_mixture
+    )
     learnt = learning.fit(sample)
     if people.dedupe:
-        weights = learning.rescaled(sample, learnt)
+        weights = learning.first_weights(learnt)
     else:
         rivals = learning.rival_weights(sample, learnt, unique_left=unique_left)
         weights = learning.pooled(learning.first_weights(learnt), rivals)
@@ -110,7 +118,11 @@ def train_profile(
                 continue
             _set_weight(level, float(m[value]), float(u[value]), float(bits[value]), strength)
     untrained = fill_untrained(comparisons)
+    mixture = learnt.mixture
     log_odds = learning.score(sample, learnt, weights)
+    if with_mixture and not people.dedupe:
+        mixture = learning.fit_mixture(sample)
+        log_odds = learning.mean(log_odds, learning.mixture_score(sample, mixture))
     link = _link_probability(sample, log_odds, 1 - weights.match_rate, name)
     profile = Profile(
         comparisons,
@@ -119,7 +131,8 @@ def train_profile(
         min(link, REVIEW_PROBABILITY),
         round((weights.intercept - (0.0 if people.dedupe else log(1 - weights.match_rate))) / log(2), 4),
     )
-    return TrainedProfile(profile, {rule.sql: n for rule, n in rules.items()}, untrained)
+    pairs = {rule.sql: n for rule, n in rules.items()}
+    return TrainedProfile(profile, pairs, untrained, mixture)
 
 
 def _set_weight(level: dict[str, Any], m: float, u: float, weight: float, strength: float) -> None:

@@ -129,6 +129,28 @@ def _parts(t: str) -> str:
         end""".replace("segments", f"{t}_segments").replace("words", f"{t}_words")
 
 
+def _cleaned(query: str) -> str:
+    """Adds to a query with `raw` its words in either script, `ar` and `la`, compounds as one; particles stay."""
+    return steps(
+        query,
+        ("s", normal_letters("raw")),
+        ("s", words_only("s")),
+        ("s", known_script("s")),
+        ("ar", only(ARABIC_LETTERS, "s")),
+        ("la", only("a-z", "s")),
+        ("ar", _arabic_words("ar")),
+        ("la", _latin_words("la")),
+    )
+
+
+def chain_words(query: str) -> str:
+    """Adds to a query with `raw` the list `words`, of its Arabic or else its Latin name, without particles."""
+    return steps(
+        _chain_parts(_cleaned(query)),
+        ("words", "case when ar is not null then ar_words when la is not null then la_words end"),
+    )
+
+
 def _chain_parts(query: str) -> str:
     """Adds to a query with `ar` and `la` the structs `ar_parts` and `la_parts`."""
     for t, particle in (("ar", _ARABIC_PARTICLE), ("la", _LATIN_PARTICLE)):
@@ -284,15 +306,10 @@ def create_dictionary(connection: duckdb.DuckDBPyConnection, spellings: list[str
         " union all ".join(spellings) or "select null::text as raw, false as is_name, false as is_chain"
     )
     cut = steps(
-        f"""select raw, bool_or(is_name) as is_name, bool_or(is_chain) as is_chain
-        from ({distinct}) where raw is not null group by raw""",
-        ("s", normal_letters("raw")),
-        ("s", words_only("s")),
-        ("s", known_script("s")),
-        ("ar", only(ARABIC_LETTERS, "s")),
-        ("la", only("a-z", "s")),
-        ("ar", _arabic_words("ar")),
-        ("la", _latin_words("la")),
+        _cleaned(
+            f"""select raw, bool_or(is_name) as is_name, bool_or(is_chain) as is_chain
+            from ({distinct}) where raw is not null group by raw"""
+        ),
         ("name_ar", _bare("ar", _ARABIC_PARTICLE)),
         ("name_la", _bare("la", _LATIN_PARTICLE)),
     )

@@ -52,9 +52,12 @@ def key_rows(comparison: Comparison, programme: str) -> list[tuple[str, str, str
         _row("their people", a.people, b.people),
         _share("share of all people", a.people / comparison.people, b.people / comparison.people),
         _row("households that are eligible", a.eligible, b.eligible),
-        _row(f"cost of {comparison.month}, {comparison.currency}", a.cost, b.cost),
     ]
-    if count > 1:
+    # A programme of rights alone has neither a cost nor measures of its money.
+    has_money = any(total.values())
+    if has_money:
+        rows.append(_row(f"cost of {comparison.month}, {comparison.currency}", a.cost, b.cost))
+    if has_money and count > 1:
         rows.append(_row(f"cost of {count} months, {comparison.currency}", total["a"], total["b"]))
     known = comparison.welfare
     if known is not None and a.accuracy is not None and b.accuracy is not None:
@@ -65,16 +68,17 @@ def key_rows(comparison: Comparison, programme: str) -> list[tuple[str, str, str
             ("poverty_gap_closed", "poverty gap closed"),
         ):
             x, y = getattr(a.accuracy, name), getattr(b.accuracy, name)
-            if x is None or y is None:
+            if x is None or y is None or (name in ("cgh", "poverty_gap_closed") and not has_money):
                 continue
             is_share = name != "cgh"
             change = (y.value - x.value) * (100 if is_share else 1)
+            told = f"{change:+.1f} points" if is_share else f"{change:+.2f}"
             rows.append(
                 (
                     words,
                     measured(x, known.is_sample, is_share),
                     measured(y, known.is_sample, is_share),
-                    f"{change:+.1f} points" if is_share else f"{change:+.2f}",
+                    "–" if change != change else told.replace("-0.00", "0.00").replace("+0.00", "0.00"),
                 )
             )
     return rows
@@ -115,8 +119,9 @@ def report(comparison: Comparison) -> Page:
         page.heading(_programme_name(comparison, programme))
         page.table(("", "A", "B", "change"), key_rows(comparison, programme))
         _who_changes(page, comparison, programme)
-        _cost(page, comparison, programme)
-        _frontier(page, comparison, programme)
+        if any(comparison.monthly[key] for key in comparison.monthly if key[2] == programme):
+            _cost(page, comparison, programme)
+            _frontier(page, comparison, programme)
     _measures(page, comparison)
     return page
 

@@ -331,7 +331,7 @@ def explanation_query(
             continue
         unions += _decision_lines(words, programme["code"], at)
         if gives_known:
-            unions += _given_lines(words, programme["code"], cycle)
+            unions += _given_lines(words, programme["code"], where)
         if facts_known:
             unions += _rule_lines(words, renderer, programme)
         if programme.get("scorecard"):
@@ -372,7 +372,9 @@ def _lines(section: str, said: Sequence[tuple[str, str]], source: str, programme
     return (
         f"select d.household_id, '{programme}'::text as programme, '{section}'::text as section"
         f", {SECTIONS.index(section)} as section_position, v.line_position, v.text\n{table}"
-        f" cross join lateral (values {listed}) as v (line_position, text){where}{condition}"
+        # A fence: without it a sentence is made twice, once to see whether it is there.
+        f" cross join lateral (select * from (values {listed}) as w (line_position, text) offset 0) as v"
+        f"{where}{condition}"
     )
 
 
@@ -429,8 +431,11 @@ def _decision_lines(words: _Words, code: str, at: Mapping[str, str]) -> list[str
     ]
 
 
-def _given_lines(words: _Words, code: str, cycle: str) -> list[str]:
-    """What the decision gives: tier, rights, and the month's money with what is paid or kept back for others."""
+def _given_lines(words: _Words, code: str, where: str) -> list[str]:
+    """What the decision gives: tier, rights, and the month's money with what is paid or kept back for others.
+
+    `where` names the cycle, and the household where only one is told of.
+    """
     mine = f"from decided as d where d.programme = '{code}'"
     lines = []
     tiers = {row.values["tier"] for row in words.policy.tables["tiers"] if row.values["programme"] == code}
@@ -443,7 +448,7 @@ def _given_lines(words: _Words, code: str, cycle: str) -> list[str]:
         given = (
             "from decided as d inner join (select household_id, string_agg(distinct "
             f"{words.cases('right_code', 'right', sorted(rights))}, {quoted(words.word('comma'))}) as rights"
-            f" from decision.household_right where cycle = '{cycle}' and programme = '{code}' group by household_id"
+            f" from decision.household_right where {where} and programme = '{code}' group by household_id"
             f") as g on d.household_id = g.household_id where d.programme = '{code}'"
         )
         lines.append(_line("decision", "1200", words.say("rights", rights="g.rights"), given, code))
@@ -453,7 +458,7 @@ def _given_lines(words: _Words, code: str, cycle: str) -> list[str]:
         "from decided as d inner join (select household_id, sum(amount) filter (where is_payable) as amount"
         ", sum(amount) filter (where kind = 'arrears') as arrears"
         ", -sum(amount) filter (where kind = 'recovery') as recovery"
-        f" from decision.entitlement_component where cycle = '{cycle}' and programme = '{code}' group by household_id"
+        f" from decision.entitlement_component where {where} and programme = '{code}' group by household_id"
         f") as g on d.household_id = g.household_id where d.programme = '{code}'"
     )
     said_each = [
@@ -775,6 +780,7 @@ def _changes(
     code, card_name = programme["code"], programme["scorecard"]
     card = words.policy.settings.scorecards[card_name]
     offered: list[str] = []
+    said: list[tuple[str, str, str]] = []
     tries_all = True
     for place, name in enumerate(names, 1):
         if name == "constant" or columns_of(columns[name]["expression"]) & _FIXED_COLUMNS:
@@ -786,12 +792,17 @@ def _changes(
         tries_all = tries_all and len(alternatives) > 1
         for alternative in alternatives:
             offered.append(
-                f"({words.label('indicator', name)}, {value}, {alternative.words}"
-                f", ({alternative.points})::numeric / s.score_denominator"
+                f"({len(offered)}, ({alternative.points})::numeric / s.score_denominator"
                 f", s.item_points[{place}] / s.score_denominator)"
             )
+            said.append((words.label("indicator", name), value, alternative.words))
     if not offered:
         return [], []
+    # Words are put together only for the few answers that are told.
+    label, value_now, alternative_text = (
+        "case d.offer " + " ".join(f"when {i} then {told[part]}" for i, told in enumerate(said)) + " end"
+        for part in range(3)
+    )
     statuses = programme["statuses"]
     selected = quoted(_selected(words, renderer, programme))
     passed = quoted(words.status(statuses["passed"]))
@@ -801,15 +812,15 @@ def _changes(
         for line in ("in_at", "stays_at")
     )
     cte = f"""changed_{code} as (
-        select household_id, label, value, alternative, score, is_inside, flips
+        select household_id, offer, score, is_inside, flips
             , bool_or(flips) over (partition by household_id) as any_flips
             -- Of those that cross the line the smallest change first; of those that do not, the largest.
             , row_number() over (
                 partition by household_id
-                order by flips desc, abs(score - own_score) * case when flips then 1 else -1 end, label, alternative
+                order by flips desc, abs(score - own_score) * case when flips then 1 else -1 end, offer
             ) as place
         from (
-            select d.household_id, c.label, c.value, c.alternative, c.score, s.score as own_score, d.is_inside
+            select d.household_id, c.offer, c.score, s.score as own_score, d.is_inside
                 , case when d.is_inside then not ({stays}) else {crosses_in} end as flips
             from (
                 select *, status = {selected_code} as is_inside from decided
@@ -820,26 +831,28 @@ def _changes(
             inner join answers_{card_name} as a on d.household_id = a.household_id
             cross join line_{code} as l
             cross join lateral (
-                select o.label, o.value, o.alternative, s.score - o.points_now + o.points_then as score
-                from (values {", ".join(offered)}) as o (label, value, alternative, points_then, points_now)
+                select o.offer, s.score - o.points_now + o.points_then as score
+                from (values {", ".join(offered)}) as o (offer, points_then, points_now)
                 where o.points_now is not null
                     and sign(o.points_then - o.points_now) = case when d.is_inside then -({sign}) else {sign} end
             ) as c
         ) as tried
     )"""
-    joined = f"from changed_{code} as d"
+    joined = (
+        f"from changed_{code} as d inner join answers_{card_name} as a on d.household_id = a.household_id"
+    )
     text = words.say(
         "change_item",
-        label="d.label",
-        alternative="d.alternative",
-        value="d.value",
+        label=label,
+        alternative=alternative_text,
+        value=value_now,
         score=words.points("d.score", "genitive"),
         status=f"case when d.is_inside then {passed} else {selected} end",
     )
     none = words.say(
         "change_none" if tries_all else "change_none_listed",
-        label="d.label",
-        alternative="d.alternative",
+        label=label,
+        alternative=alternative_text,
         score=words.points("d.score", "genitive"),
     )
     decided = f"from decided as d where d.programme = '{code}'"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute
 import pytest
 
-from linkage import LinkageError, drift, release
+from linkage import LinkageError, drift, link, pages, release, report
 from linkage import people as people_module
 from linkage.drift import Drift, Finding
 from linkage.model import Model
@@ -20,7 +21,8 @@ from linkage.resolve import best_pairs, resolve
 from linkage.train import TrainedProfile
 from sijill.country import Country
 from sijill.installation import Installation
-from tests.linkage.test_linking import febrl, shuffled
+from tests.linkage.test_linking import febrl, land, shuffled
+from warehouse import Warehouse
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +170,45 @@ def test_a_model_without_a_baseline_says_so_and_warns_of_nothing(released: relea
     measured = drift.measure(weighed(febrl()[0], released.model), released.model.profiles, None)
     assert not measured.has_baseline
     assert measured.warnings == []
+
+
+@pytest.mark.postgres
+def test_the_stage_warns_where_birth_dates_are_gone(
+    warehouse: Warehouse,
+    installation: Installation,
+    released: release.Released,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # pictures take longer than all the rest
+    monkeypatch.setattr(report, "gather", lambda *_, **__: None)
+    monkeypatch.setattr(report, "write", lambda path, *_: path)
+    country = Country(tmp_path, installation.country.settings)
+    country.models_folder.mkdir()
+    shutil.copy(released.model.path, country.models_folder)
+    place = Installation(country, installation.name, installation.home)
+    records = febrl()[0]
+    survey = pa.compute.equal(records["source"], "survey_member")
+    some = pa.compute.match_substring_regex(records["source_key"], r"^rec-\d*[0-3]-")
+    born = pa.compute.if_else(
+        pa.compute.and_(survey, some), pa.scalar(None, pa.date32()), records["birth_date"]
+    )
+    changed = records.set_column(records.schema.get_field_index("birth_date"), "birth_date", born)
+
+    def warnings(landed: pa.Table, cycle: str) -> list[str]:
+        land(warehouse, landed)
+        try:
+            link(warehouse, place, cycle, full=True)
+        finally:
+            warehouse.execute("drop table landing.canonical_person_record")
+        measured = Drift.read(pages.drift_path(place, cycle))
+        assert measured is not None
+        assert measured.has_baseline
+        return measured.warnings
+
+    told = warnings(changed, "2026-12")
+    assert any("records say nothing on birth date" in line for line in told)
+    assert warnings(records, "2027-01") == []
 
 
 def test_figures_of_drift_come_back_from_their_file(tmp_path: Path) -> None:

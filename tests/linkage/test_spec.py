@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from linkage.model import LinkageError
+from linkage.schema import FILE, schema
 from linkage.spec import MEANINGS, Spec, meaning_of
 
 
@@ -93,3 +96,26 @@ def test_a_word_has_one_meaning_however_it_is_written(pair: tuple[str, str], upp
     meaning, word = pair
     written = word.replace("_", " ").upper() if upper else word.replace("_", "-")
     assert meaning_of(written) == meaning
+
+
+def test_the_committed_schema_is_that_of_the_meanings() -> None:
+    assert json.loads(FILE.read_text(encoding="utf-8")) == schema(), "run `python -m linkage.schema`"
+
+
+@pytest.mark.parametrize(
+    ("content", "is_valid"),
+    [
+        ({"key": "k", "given_name": "g", "locality": ["suburb", "town"], "unique": "right"}, True),
+        ({"left": {"id": "k", "unique": True}, "right": {"columns": {"id": "no", "dob": "born"}}}, True),
+        ({"key": "k", "address": {"street": "rue", "house_number": 3}}, True),
+        ({"key": "k", "giben_name": "g"}, False),
+        ({"left": {"id": "k", "zodiac": "z"}}, False),
+        ({"key": "k", "unique": "middle"}, False),
+        ({"key": "k", "given_name": {"column": ["a"]}}, False),
+    ],
+)
+def test_the_schema_tells_a_spec_from_a_slip(content: dict[str, Any], is_valid: bool) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    assert jsonschema.Draft202012Validator(schema()).is_valid(content) is is_valid
+    if is_valid:
+        Spec.parse(content)

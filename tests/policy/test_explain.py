@@ -14,7 +14,7 @@ from sijill.country import Country
 from sijill.errors import SijillError
 from sijill.policy import load_policy
 from sijill.policy.errors import PolicyError
-from sijill.policy.explain import SECTIONS, Line, explain, write_table
+from sijill.policy.explain import SECTIONS, Line, explain, explanation_query, write_table
 from sijill.policy.labels import load_labels, missing_labels
 from sijill.policy.scratch import compute
 from sijill.policy.stability import stability
@@ -202,6 +202,75 @@ def test_one_refused_by_two_conditions_is_told_that_one_is_not_enough(told):
     )
     said = _texts(_read(told, rows[0]["household_id"], "en"), "change")
     assert sum("another condition would still not be met" in text for text in said) == 2
+
+
+# A fact's label, and what meets its rule.
+MEETS = {
+    "Fewest visits to the clinic within the year among mothers and children": "min_clinic_visits = 2",
+    "Lowest school attendance among the children (in %)": "min_attendance_percent = 80",
+    "Monthly income from insured wages": "monthly_net_income_amount = 0",
+    "Verification completed of the file of the older social pension": "n_verified_legacy_benefits = n_legacy_benefits",
+}
+
+
+def test_where_rules_are_asked_by_stage_what_is_promised_happens(decided):
+    """Egypt's criteria, conditions and exclusions: each change that is promised is made, and decided again."""
+    egypt = Country.load("egypt")
+    policy, labels = load_policy(egypt.policy_folder), load_labels(egypt.policy_folder)
+    statuses = {of["en"]: code for (kind, code), of in labels.texts.items() if kind == "status"}
+    said = re.compile(
+        r"If (?:this held: )?“(.+?)”.* the condition would be met, and the decision would be: (.+?)\."
+    )
+
+    def computed(connection, name):
+        return compute(
+            _Uncommitted(connection),
+            policy,
+            CYCLE,
+            name=name,
+            currency="EGP",
+            currency_decimals=2,
+            wanted=DECISIONS,
+        )
+
+    with decided.engine.connect() as connection:
+        connection.exec_driver_sql(
+            "update registry.household_evidence set n_clinic_members = 1, n_pupils = 1, n_cars = 0"
+            ", min_clinic_visits = 1 + mod(abs(hashtext(household_id)), 2)"
+            ", min_attendance_percent = 70 + mod(abs(hashtext(household_id)), 20), n_verified_legacy_benefits = 0"
+            ", n_legacy_benefits = (mod(abs(hashtext(household_id)), 5) = 0)::integer, n_severe_disability_cards = 1"
+            ", monthly_net_income_amount = mod(abs(hashtext(household_id)), 9000)"
+        )
+        made = computed(connection, "e")
+        query = explanation_query(
+            policy, labels, egypt, CYCLE, "en", programmes=[p.code for p in policy.settings.programmes],
+            one_household=False, tables=made.tables,
+        )  # fmt: skip
+        lines = connection.exec_driver_sql(query.replace("%", "%%")).all()
+        promised: dict[str, dict[tuple[str, str], str]] = {label: {} for label in MEETS}
+        for line in lines:
+            found = said.match(line.text) if line.section == "change" else None
+            label = next((label for label in MEETS if found and found.group(1).startswith(label)), None)
+            if found and label:
+                promised[label][line.household_id, line.programme] = statuses[found.group(2)]
+        assert all(promised.values()), {label: len(of) for label, of in promised.items()}
+        assert {"beneficiary", "above_cut_off"} <= {
+            status for of in promised.values() for status in of.values()
+        }
+        for place, (label, of) in enumerate(promised.items()):
+            changed = connection.begin_nested()
+            connection.exec_driver_sql(
+                f"update registry.household_evidence set {MEETS[label]} where household_id = any(%s)",
+                ([household for household, _ in of],),
+            )
+            again = computed(connection, f"e{place}")
+            rows = connection.exec_driver_sql(
+                f"select household_id, programme, status from {again['household_decision']}"
+            )
+            now = {(row.household_id, row.programme): row.status for row in rows}
+            assert {key: now[key] for key in of} == of, label
+            changed.rollback()
+        connection.rollback()
 
 
 def test_the_command_says_what_the_table_holds_and_filling_it_again_changes_nothing(told, installation):

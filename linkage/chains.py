@@ -1,0 +1,135 @@
+"""Whole names cut into parts by what the other file calls given and family names.
+
+What belongs here: the cut of a name in one text whose order is not known (family name first or last, names of two
+words, a father's name between). What does not: cutting a chain by its own words alone
+(`linkage.standardise.names`), which is done where the other file has no parts either.
+
+A cut says which words are the given name, the father's and the family name. Its probability is that of its pattern
+times those of its parts, as frequent as the other file has them; patterns are learnt from the names themselves.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import duckdb
+
+from linkage import standardise
+from linkage.standardise.names import chain_words
+
+_MOST_WORDS = 5
+_ROUNDS = 3
+# A spelling that the other file does not have is as frequent as half a person
+_UNSEEN = 0.5
+# Two words that the other file never has as one name are seldom one: natural log
+_NO_COMPOUND = -12.0
+_ROLES = ("given", "father", "grandfather", "family")
+
+
+def _cuts(n: int) -> list[dict[str, tuple[int, int]]]:
+    """Every cut of n words: role -> first and last word, from 1; parts have one word or two."""
+    found = []
+    for k in range(2, min(n, 4) + 1):
+        for sizes in itertools.product((1, 2), repeat=k):
+            if sum(sizes) != n:
+                continue
+            ends = list(itertools.accumulate(sizes))
+            parts = [(end - size + 1, end) for end, size in zip(ends, sizes, strict=True)]
+            # given, father, grandfather, family; or the family name first
+            for family, rest in ((parts[-1], parts[:-1]), (parts[0], parts[1:])):
+                cut = {"given": rest[0], "family": family}
+                cut |= dict(zip(("father", "grandfather"), rest[1:], strict=False))
+                found.append(cut)
+    return found
+
+
+def cut_by_vocabulary(connection: duckdb.DuckDBPyConnection, whole: str, parted: str) -> None:
+    """Give the table `whole` the columns of the parts of a name in place of `full_name`.
+
+    Args:
+        connection: DuckDB.
+        whole: canonical columns by `record_id`, with `full_name` and no part of a name.
+        parted: the other file's, with `given_name`, `family_name` and perhaps `father_name` and `grandfather_name`.
+    """
+    present = {row[0] for row in connection.execute(f"describe {parted}").fetchall()}
+    connection.execute(
+        f"""create or replace temp table whole_name as
+        select w.raw, w.words, n_rows from (
+            {chain_words(f"select distinct full_name as raw from {whole} where full_name is not null")}
+        ) as w join (select full_name as raw, count(*) as n_rows from {whole} group by full_name) using (raw)"""
+    )
+    pieces = " union ".join(
+        [
+            f"select array_to_string(words[{i}:{j}], ' ') as raw from whole_name where len(words) >= {j}"
+            for i in range(1, _MOST_WORDS + 1)
+            for j in (i, i + 1)
+            if j <= _MOST_WORDS
+        ]
+        + [f"select {role}_name from {parted}" for role in _ROLES if f"{role}_name" in present]
+    )
+    standardise.create_name_dictionary(connection, "piece", pieces)
+    for role in _ROLES:
+        column = f"{role}_name" if f"{role}_name" in present else "given_name"
+        connection.execute(
+            f"""create or replace temp table vocabulary_{role} as
+            select p.name.skeleton as skeleton, ln(count(*) / sum(count(*)) over ()) as heard
+            from {parted} as t join piece as p on p.raw = t.{column} where p.name.skeleton is not null group by 1"""
+        )
+    unseen = {
+        role: connection.execute(
+            f"select ln({_UNSEEN} / greatest(1, count({role if f'{role}_name' in present else 'given'}_name)))"
+            f" from {parted}"
+        ).fetchall()[0][0]
+        for role in _ROLES
+    }
+    parts = []
+    for n in range(2, _MOST_WORDS + 1):
+        for number, cut in enumerate(_cuts(n)):
+            columns = ", ".join(
+                (f"array_to_string(words[{cut[r][0]}:{cut[r][1]}], ' ')" if r in cut else "null::text")
+                + f" as {r}"
+                for r in _ROLES
+            )
+            parts.append(
+                f"select raw, n_rows, {n} as n, {number} as cut, {columns} from whole_name where len(words) = {n}"
+            )
+    likelihood = " + ".join(
+        f"case when c.{role} is null then 0 else coalesce(v_{role}.heard,"
+        f" case when contains(c.{role}, ' ') then {_NO_COMPOUND} else 0 end + {unseen[role]}) end"
+        for role in _ROLES
+    )
+    joins = " ".join(
+        f"left join piece as p_{role} on p_{role}.raw = c.{role}"
+        f" left join vocabulary_{role} as v_{role} on v_{role}.skeleton = p_{role}.name.skeleton"
+        for role in _ROLES
+    )
+    connection.execute(
+        f"""create or replace temp table cut as
+        select c.*, {likelihood} as likelihood, 0.0::double as pattern
+        from ({" union all ".join(parts)}) as c {joins}"""
+    )
+    for _ in range(_ROUNDS):
+        connection.execute(
+            """create or replace temp table cut as
+            with weighed as (
+                select *, exp(likelihood + pattern - max(likelihood + pattern) over (partition by raw)) as w from cut
+            ),
+            shared as (select *, w / sum(w) over (partition by raw) * n_rows as share from weighed),
+            patterns as (
+                select n, cut, ln((sum(share) + 1) / sum(sum(share) + 1) over (partition by n)) as found
+                from shared group by n, cut
+            )
+            select s.* exclude (w, share, pattern), found as pattern from shared as s join patterns using (n, cut)"""
+        )
+    connection.execute(
+        f"""create or replace temp table {whole} as
+        with best as (
+            select raw, arg_max({{'g': given, 'f': father, 'r': grandfather, 'l': family}},
+                {{'p': likelihood + pattern, 'c': -cut}}) as parts
+            from cut group by raw
+        )
+        select t.* exclude (full_name), case when parts is null then full_name end as full_name,
+            parts.g as given_name, parts.f as father_name, parts.r as grandfather_name, parts.l as family_name
+        from {whole} as t left join best on best.raw = t.full_name"""
+    )
+    connection.execute("drop table cut; drop table whole_name; drop table piece")
