@@ -266,7 +266,12 @@ def _splink(chosen: Set, truth: pa.Table) -> tuple[float, float, float]:
     rules = [(n, r) for n in names for r in rest[:3]] + ([tuple(names)] if len(names) > 1 else [])
     if "birth_date" in shared:
         rules.append(("birth_date",))
-    if not comparisons or not rules:
+    other = "side_1 as b" if chosen.right else "side_0 as b"
+    agree = " and ".join(f"a.{n} = b.{n}" for n in names) or "false"
+    order = "" if chosen.right else " and a.unique_id < b.unique_id"
+    alike = connection.execute(f"select count(*) from side_0 as a join {other} on {agree}{order}").fetchall()[0][0]
+    # where no two names are spelt alike, as across scripts, its training has nothing to begin with
+    if not comparisons or not rules or not alike:
         return float("nan"), float("nan"), float("nan")
     api = DuckDBAPI(connection)
     settings = SettingsCreator(
@@ -285,7 +290,7 @@ def _splink(chosen: Set, truth: pa.Table) -> tuple[float, float, float]:
                     block_on(*rule), max_pairs=1_000_000
                 )
             except Exception as error:
-                if type(error).__name__ != "EMTrainingException":
+                if type(error).__name__ not in ("EMTrainingException", "ValueError"):
                     raise
     edges = linker.inference.predict(threshold_match_probability=0.01)
     links = connection.sql(

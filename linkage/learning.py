@@ -394,7 +394,7 @@ def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
         u.append(observed)
     own = [
         [_start(f, u[i], is_respelt and f.tf is not None) for i, f in enumerate(fields)]
-        for is_respelt in (False, True)
+        for is_respelt in ((False,) if sample.dedupe else (False, True))
     ]
     n_same = len(own)
     for shared in _SHARED:
