@@ -29,7 +29,7 @@ def train(
         Path | None,
         typer.Option(
             "--out",
-            help="The model file. Default: the country's next version, models/person_v<n>.json.",
+            help="The model file. Default: the country's next version, models/person_vN.json.",
             show_default=False,
         ),
     ] = None,
