@@ -269,7 +269,9 @@ def _splink(chosen: Set, truth: pa.Table) -> tuple[float, float, float]:
     other = "side_1 as b" if chosen.right else "side_0 as b"
     agree = " and ".join(f"a.{n} = b.{n}" for n in names) or "false"
     order = "" if chosen.right else " and a.unique_id < b.unique_id"
-    alike = connection.execute(f"select count(*) from side_0 as a join {other} on {agree}{order}").fetchall()[0][0]
+    alike = connection.execute(f"select count(*) from side_0 as a join {other} on {agree}{order}").fetchall()[
+        0
+    ][0]
     # where no two names are spelt alike, as across scripts, its training has nothing to begin with
     if not comparisons or not rules or not alike:
         return float("nan"), float("nan"), float("nan")
