@@ -141,8 +141,11 @@ def test_nothing_in_a_decision_keeps_several_workers_from_computing_it(project: 
 
 @pytest.mark.parametrize(
     ("layers", "at_least"),
-    [(("scoring", "decision"), 75), pytest.param(("registry",), 15, marks=pytest.mark.long)],
-    ids=["rules", "evidence"],
+    [
+        (("scoring", "decision/_decision_unit_tests.yml"), 45),
+        pytest.param(("registry", "decision/_engine_unit_tests.yml"), 50, marks=pytest.mark.long),
+    ],
+    ids=["rules", "evidence and engine"],
 )
 def test_every_policy_rule_behaves_as_its_unit_test_says(
     project: Project, layers: tuple[str, ...], at_least: int
