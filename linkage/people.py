@@ -63,12 +63,11 @@ class People:
 
 
 def connect(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB that spills to `folder`, with the standardising macros."""
+    """An in-memory DuckDB that spills to `folder`."""
     connection = duckdb.connect()
     if folder is not None:
         connection.execute(f"set temp_directory = '{str(folder / 'duckdb').replace(chr(39), chr(39) * 2)}'")
     connection.execute("set preserve_insertion_order = false; set enable_progress_bar = false")
-    standardise.install(connection)
     return connection
 
 

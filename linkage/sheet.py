@@ -25,6 +25,7 @@ import yaml
 from linkage.model import LinkageError
 from linkage.review import DECISIONS
 from linkage.standardise import IDENTITY_COLUMNS
+from sijill.private import write_private
 from warehouse import Warehouse
 
 COLUMNS = (
@@ -156,16 +157,7 @@ def export(
     _pairs_sheet(book, pairs, clerk, currency)
     _instructions_sheet(book)
     book.close()
-    part = out.with_name(f".{out.name}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(buffer.getvalue())
-        part.chmod(0o600)
-        part.replace(out)
-    except OSError as error:
-        raise LinkageError(
-            f"{out} cannot be written: {error.strerror}.", action="give another file to --out"
-        ) from error
+    write_private(out, buffer.getvalue())
     return len(pairs)
 
 

@@ -130,10 +130,6 @@ def standardised_query(connection: duckdb.DuckDBPyConnection, raw: str) -> str:
     )
 
 
-def install(connection: duckdb.DuckDBPyConnection) -> None:
-    """Prepare a connection. Nothing needs it any more; kept for those who call it."""
-
-
 def _merged(prefixes: list[str]) -> dict[str, str]:
     """Forms of a part, each from the first that has it; the sounds from Arabic where there is any."""
     if not prefixes:

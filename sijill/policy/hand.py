@@ -31,6 +31,7 @@ from sijill.cycle import first_day
 from sijill.errors import SijillError
 from sijill.policy.pack import Policy
 from sijill.policy.rows import Row
+from sijill.private import write_private
 
 if TYPE_CHECKING:
     from warehouse import Warehouse
@@ -185,16 +186,7 @@ def write_sheet(
             sheet.data_validation(_FIRST_ROW, place, last, place, {"validate": "list", "source": listed})
     _help_sheet(book, policy, ledger)
     book.close()
-    part = out.with_name(f".{out.name}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(buffer.getvalue())
-        part.chmod(0o600)
-        part.replace(out)
-    except OSError as error:
-        raise SijillError(
-            f"{out} cannot be written: {error.strerror}.", action="give another file to --out"
-        ) from error
+    write_private(out, buffer.getvalue())
     return len(named)
 
 
