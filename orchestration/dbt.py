@@ -56,7 +56,7 @@ def stage_assets(stage: str, country: Country) -> dg.AssetsDefinition:
     """The models tagged with a stage, as assets; their data tests are checks on them."""
 
     @dbt_assets(
-        manifest=manifest.path(),
+        manifest=manifest.document(),
         select=" ".join(f"tag:{tag}" for tag in STAGE_TAGS[stage]),
         exclude="resource_type:unit_test",
         name=f"{stage}_models",
@@ -105,7 +105,7 @@ def build(
     from dbt_common.events.base_types import EventMsg
     from dbt_common.events.functions import msg_to_dict
 
-    project = json.loads(manifest.path().read_text(encoding="utf-8"))
+    project = manifest.document()
     selected = {TRANSLATOR.get_asset_key(props): unique_id for unique_id, props in project["nodes"].items()
                 if props["resource_type"] == "model"}  # fmt: skip
     names = sorted(project["nodes"][selected[key]]["name"] for key in context.selected_asset_keys)
@@ -119,7 +119,8 @@ def build(
     def work() -> None:
         try:
             runner = dbtRunner(manifest=manifest.parsed(), callbacks=[on_event])
-            arguments = ["--quiet", "build", *manifest.places(), "--exclude-resource-type", "unit_test"]
+            arguments = ["--quiet", "build", *manifest.places(manifest.target_folder())]
+            arguments += ["--exclude-resource-type", "unit_test"]
             arguments += ["--vars", json.dumps(variables), "--select", *names]
             # A debug log takes a fifth of dbt's time; the manifest that it would write again is the one it was given
             arguments += ["--log-level-file", "error", "--no-write-json"]

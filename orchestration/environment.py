@@ -17,6 +17,7 @@ _DAGSTER_YAML = """\
 # Written when missing; yours to change.
 telemetry: {enabled: false}
 nux: {enabled: false}                # no sign-up window
+event_log_storage: {module: orchestration.event_log, class: KeptOpenEventLog}
 concurrency:
   runs: {max_concurrent_runs: 1}     # two cycles must never overlap: they share the registry's tables
 run_monitoring: {enabled: true}

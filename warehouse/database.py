@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -85,6 +86,8 @@ class Warehouse:
     def __init__(self, url: str) -> None:
         self.url = _libpq(url)
         self._engine: sa.Engine | None = None
+        self._bulk: adbc.Connection | None = None
+        self._opening = threading.Lock()
 
     @staticmethod
     def address(installation: Installation) -> str:
@@ -154,7 +157,7 @@ class Warehouse:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """An ADBC transaction: committed at the end, rolled back on any exception."""
-        connection = adbc.connect(self.url)
+        connection = self._connect()
         try:
             yield Transaction(connection)
             connection.commit()
@@ -172,9 +175,19 @@ class Warehouse:
     @contextmanager
     def stream(self, query: str) -> Iterator[pa.RecordBatchReader]:
         """A query's result as a stream of record batches, in bounded memory."""
-        with adbc.connect(self.url) as connection, connection.cursor() as cursor:
+        with self._connect() as connection, connection.cursor() as cursor:
             cursor.execute(query)
             yield cursor.fetch_record_batch()
+
+    def _connect(self) -> adbc.Connection:
+        """A connection of one's own, to be closed.
+
+        The driver reads the catalogue of types at a first connection (80 ms), not for those cloned from it.
+        """
+        with self._opening:
+            if self._bulk is None:
+                self._bulk = adbc.connect(self.url)
+            return self._bulk.adbc_clone()
 
     def write(
         self,
@@ -197,6 +210,10 @@ class Warehouse:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+        with self._opening:
+            if self._bulk is not None:
+                self._bulk.close()
+                self._bulk = None
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration import automation, gates, manifest
+from orchestration import automation, gates
 from orchestration.definitions import CYCLE_JOB, defs
 from sijill.country import Country
 from sijill.installation import Installation
@@ -19,8 +18,7 @@ STAGES = {"landing", "identity", "registry", "decision", "entitlement", "finance
 
 
 @pytest.fixture(scope="module")
-def definitions(data_home: Path) -> dg.Definitions:
-    del data_home  # the manifest is kept there
+def definitions() -> dg.Definitions:
     return defs()
 
 
@@ -61,11 +59,8 @@ def test_the_cycle_job_makes_every_asset(definitions: dg.Definitions) -> None:
 
 
 def test_definitions_load_with_no_database_and_no_environment(
-    definitions: dg.Definitions, data_home: Path, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    del definitions  # they parsed the dbt project, which takes half of such a start and has its own test
-    parsed = manifest.target_folder()
-    shutil.copytree(parsed, tmp_path / "home" / parsed.relative_to(data_home))
     code = "from orchestration.definitions import defs; print(len(defs().resolve_asset_graph().get_all_asset_keys()))"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -16,6 +16,7 @@ from dbt.cli.main import dbtRunner
 from pyarrow.csv import write_csv
 from sqlalchemy.engine import make_url
 
+from orchestration.manifest import parsed_for
 from sijill.policy import household_columns, load_policy
 from sijill.policy.files import score_files
 from sijill.policy.sql import Renderer
@@ -70,13 +71,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def manifest(folders: list[str]) -> Any:
-    """Parsed with neither variables nor a database: nothing listens at that host."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SIJILL_PG_HOST", "/nowhere")
-        result = dbtRunner().invoke(["parse", "--quiet", "--no-partial-parse", *folders])
-    assert result.success, result.exception
-    return result.result
+def manifest(warehouse: Warehouse) -> Any:
+    """As kept for every run: parsed with neither variables nor a database."""
+    database = make_url(warehouse.sqlalchemy_url).database
+    assert database
+    return parsed_for(database)
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +94,6 @@ def project(warehouse: Warehouse, manifest: Any, folders: list[str]) -> Iterator
         "PASSWORD": url.password or "",
         "DATABASE": url.database,
     }
-    # A manifest names the database of the profile that parsed it.
-    for node in (*manifest.nodes.values(), *manifest.sources.values()):
-        node.database = url.database
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(f"SIJILL_PG_{name}", str(value))
@@ -263,6 +259,23 @@ def input_hashes(warehouse: Warehouse) -> Any:
         "select md5(string_agg(household_id || input_hash, '' order by household_id))"
         " from decision.household_decision where cycle = '2026-11'"
     )
+
+
+def test_columns_of_every_type_that_a_newer_version_adds_are_appended_to_earlier_cycles(
+    filled: Project,
+) -> None:
+    columns = (
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = 'scoring.household_score'::regclass and attnum > 0 and not attisdropped"
+    )
+    before = {row["attname"]: row["format_type"] for row in filled.warehouse.rows(columns)}
+    lost = {kind: name for name, kind in before.items() if name not in ("household_id", "cycle")}
+    assert len(lost) >= 4
+    assert "text[]" in lost
+    for name in lost.values():
+        filled.warehouse.execute(f"alter table scoring.household_score drop column {name} cascade")
+    filled.build("--select", "household_score")
+    assert {row["attname"]: row["format_type"] for row in filled.warehouse.rows(columns)} == before
 
 
 @pytest.mark.long
