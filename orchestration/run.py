@@ -88,6 +88,9 @@ def _order(stage: str) -> int:
     return STAGES.index(stage) if stage in STAGES else -1
 
 
+_WARNINGS_SHOWN = 5
+
+
 class _Watcher:
     """Listens to a run's events: prints a line when a stage's last step has ended, keeps what failed."""
 
@@ -102,7 +105,7 @@ class _Watcher:
         self._rows: dict[str, int] = defaultdict(int)
         self._tables: dict[str, int] = defaultdict(int)
         self._checks: dict[str, int] = defaultdict(int)
-        self._failed: dict[str, list[str]] = defaultdict(list)
+        self._warned: dict[str, list[str]] = defaultdict(list)
         self.problems: list[str] = []
         self.seconds: dict[str, float] = {}
 
@@ -126,10 +129,12 @@ class _Watcher:
             if not evaluation.passed:
                 key = f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}"
                 blocks = evaluation.blocking and evaluation.severity == dg.AssetCheckSeverity.ERROR
-                self._failed[stage].append(key)
+                summary = evaluation.metadata.get("summary")
+                told = f"{key}: {summary.value}" if summary else key
                 if blocks:
-                    summary = evaluation.metadata.get("summary")
-                    self.problems.append(f"{key}: {summary.value}" if summary else key)
+                    self.problems.append(told)
+                else:
+                    self._warned[stage].append(told)
         elif kind in (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE):
             if kind == dg.DagsterEventType.STEP_FAILURE:
                 self._note_failure(event)
@@ -154,13 +159,17 @@ class _Watcher:
                 text = (
                     f"{self._tables[stage]} tables, {self._rows[stage]:,} rows, {self._checks[stage]} checks"
                 )
-                warnings = self._failed[stage]
-                mark = "[red]✗[/red]" if failed else "[yellow]![/yellow]" if warnings else "[green]✓[/green]"
-                if warnings:
-                    text += f"; failed: {', '.join(warnings[:3])}" + (" …" if len(warnings) > 3 else "")
+                warned = self._warned[stage]
+                mark = "[red]✗[/red]" if failed else "[yellow]![/yellow]" if warned else "[green]✓[/green]"
+                if warned:
+                    text += f"; {len(warned)} with warnings, the cycle goes on"
                 self._console.print(
                     done_line(stage, text, self.seconds[stage], mark), highlight=False, soft_wrap=True
                 )
+                for told in warned[:_WARNINGS_SHOWN]:
+                    self._console.print(f"    {told}", markup=False, highlight=False, soft_wrap=True)
+                if len(warned) > _WARNINGS_SHOWN:
+                    self._console.print(f"    {len(warned) - _WARNINGS_SHOWN} more: see the quality reports")
             self._since = now
 
     def close(self) -> None:

@@ -32,6 +32,14 @@ _STATUSES = """
 select programme, status, count(*) as households from decision.household_decision
 where cycle = :cycle group by programme, status order by programme, status
 """
+_TIERS = """
+select programme, tier, count(*) as households from decision.household_decision
+where cycle = :cycle and tier is not null group by programme, tier order by programme, tier
+"""
+_HELD = """
+select programme, reason, count(*) as entitlements, sum(amount) as total
+from finance.payment_held where cycle = :cycle group by programme, reason order by programme, reason
+"""
 _MONEY = """
 select programme, count(*) as instructions, coalesce(sum(amount), 0) as total
 from finance.payment_instruction where cycle = :cycle group by programme order by programme
@@ -41,16 +49,16 @@ select kind, min(for_month) as first, max(for_month) as last, abs(sum(amount)) a
 from finance.commitment where cycle = :cycle and kind <> 'regular' group by kind order by kind
 """
 _SET_ASIDE = """
-select 'delivered row' as what, r.table_name as place, r.reason, count(*) as rows
+select 'row of' as what, r.table_name as place, r.reason, count(*) as rows
 from quarantine.rejected_row as r
 join audit.cycle_delivery as c using (delivery_id)
 where c.cycle = :cycle and r.kind = 'row' group by 2, 3
 union all
-select 'household', 'registry', reason, count(*) from registry.household_set_aside group by 3
+select 'household,', 'registry', reason, count(*) from registry.household_set_aside group by 3
 union all
-select 'member', 'registry', reason, count(*) from registry.member_set_aside group by 3
+select 'member,', 'registry', reason, count(*) from registry.member_set_aside group by 3
 union all
-select 'entitlement', 'finance', reason, count(*)
+select 'entitlement,', 'finance', reason, count(*)
 from finance.payment_held where cycle = :cycle group by 3
 order by 1, 4 desc, 2
 """
@@ -61,7 +69,9 @@ def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) ->
     household_tables = _household_tables(installation)
     figures = warehouse.rows(_FIGURES, {"cycle": cycle, "household_tables": household_tables})[0]
     statuses = warehouse.rows(_STATUSES, {"cycle": cycle})
+    tiers = warehouse.rows(_TIERS, {"cycle": cycle})
     money = warehouse.rows(_MONEY, {"cycle": cycle})
+    held = warehouse.rows(_HELD, {"cycle": cycle})
     country = installation.country
     programmes = sorted({row["programme"] for row in statuses})
     table = Table(
@@ -85,10 +95,19 @@ def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) ->
         for row in statuses:
             if row["programme"] == programme:
                 table.add_row(f"households {row['status'].replace('_', ' ')}", _count(row["households"]))
+        for row in tiers:
+            if row["programme"] == programme:
+                table.add_row(f"  tier {row['tier'].replace('_', ' ')}", _count(row["households"]))
         for row in money:
             if row["programme"] == programme and len(programmes) > 1:
                 table.add_row("payments instructed", _count(row["instructions"]))
                 table.add_row("amount", f"{_money(row['total'], decimals)} {currency}")
+        for row in held:
+            if row["programme"] == programme:
+                table.add_row(
+                    f"  held back: {row['reason'].replace('_', ' ')}",
+                    f"{_count(row['entitlements'])} ({_money(row['total'], decimals)} {currency})",
+                )
     if len(programmes) > 1:
         table.add_section()
     table.add_row("payments instructed", _count(sum(row["instructions"] for row in money)))
@@ -104,12 +123,12 @@ def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) ->
     table.add_row(f"set aside ({len(aside)} reasons)", _count(sum(int(row["rows"]) for row in aside)))
     for row in aside[:_SHOWN]:
         table.add_row(
-            f"  {row['what']}, {row['place']}: {row['reason'].replace('_', ' ')}", _count(row["rows"])
+            f"  {row['what']} {row['place']}: {row['reason'].replace('_', ' ')}", _count(row["rows"])
         )
     if len(aside) > _SHOWN:
         rest = sum(int(row["rows"]) for row in aside[_SHOWN:])
         table.add_row(
-            f"  {len(aside) - _SHOWN} more reasons: select * from quarantine.rejected_row", _count(rest)
+            f"  {len(aside) - _SHOWN} more reasons, in quarantine.rejected_row", _count(rest)
         )
     return table
 
@@ -126,9 +145,9 @@ def _add_standing(table: Table, installation: Installation, cycle: str) -> None:
     in_force = {kind: [row for row in rows if row.in_force(on)] for kind, rows in policy.tables.items()}
     counts = Counter(row.values["standing"] for rows in in_force.values() for row in rows)
     table.add_section()
-    table.add_row(
-        "policy rows in force", ", ".join(f"{standing} {counts[standing]:,}" for standing in STANDINGS)
-    )
+    table.add_row("policy rows in force", f"{counts.total():,}")
+    for standing in STANDINGS:
+        table.add_row(f"  {standing}", f"{counts[standing]:,}")
     placeholders = {
         kind: [row for row in rows if row.values["standing"] == "illustrative"]
         for kind, rows in in_force.items()
@@ -140,7 +159,7 @@ def _add_standing(table: Table, installation: Installation, cycle: str) -> None:
     if names:
         share = f"{len(names):,} of {len(in_force['parameters']):,}"
         table.add_row("  illustrative: parameters", share)
-        for line in textwrap.wrap(", ".join(names), 52, break_long_words=False):
+        for line in textwrap.wrap(", ".join(names), 44, break_long_words=False):
             table.add_row(f"    [dim]{line}[/dim]", "")
 
 
@@ -202,10 +221,9 @@ def print_next_steps(console: Console, installation: Installation, cycle: str, o
         ("payment table", 'sijill sql "select * from finance.payment_instruction limit 5"'),
         ("asset graph", "make ui"),
     ]
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    # Not a table: it would cut what is to be copied at the width of the window.
     for name, place in rows:
-        table.add_row(name, place)
-    console.print(table, soft_wrap=True, highlight=False)
+        console.print(f"{name:<17}{place}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _shown(path: Path) -> str:

@@ -37,6 +37,8 @@ TABLE = "decision.explanation"
 # Facts that nobody changes to be helped: where one lives is not offered as a change.
 _FIXED_COLUMNS = {"region", "district", "stratum"}
 _NEAREST = 3
+# As the macro `fence`: in quotes the number is no limit to parallel plans.
+_FENCE = "offset '0'"
 
 # Canonical entity behind a column of household_evidence or member_evidence; any other column comes from the survey.
 _ENTITY_OF = {
@@ -334,6 +336,7 @@ def explanation_query(
             unions += _given_lines(words, programme["code"], where)
         if facts_known:
             unions += _rule_lines(words, renderer, programme)
+        unions += _queue_lines(words, renderer, programme)
         if programme.get("scorecard"):
             more, lines = _score_lines(words, renderer, programme, at, cycle, facts_known)
             # Two programmes may read one card.
@@ -373,7 +376,7 @@ def _lines(section: str, said: Sequence[tuple[str, str]], source: str, programme
         f"select d.household_id, '{programme}'::text as programme, '{section}'::text as section"
         f", {SECTIONS.index(section)} as section_position, v.line_position, v.text\n{table}"
         # A fence: without it a sentence is made twice, once to see whether it is there.
-        f" cross join lateral (select * from (values {listed}) as w (line_position, text) offset 0) as v"
+        f" cross join lateral (select * from (values {listed}) as w (line_position, text) {_FENCE}) as v"
         f"{where}{condition}"
     )
 
@@ -471,6 +474,34 @@ def _given_lines(words: _Words, code: str, where: str) -> list[str]:
     return [*lines, _lines("decision", said_each, paid, code)]
 
 
+def _queue_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any]) -> list[str]:
+    """To one who waits: in which order places are given, and that nothing stands against the household."""
+    code = programme["code"]
+    capacity = next(iter(renderer.macro("policy_rows", "capacity", code)), None)
+    if capacity is None:
+        return []
+    steps = [words.word("queue_kept")] if capacity.get("keeps_place") == "yes" else []
+    if capacity.get("priority"):
+        steps.append(words.labels.text("priority", code, words.language))
+    if programme.get("scorecard"):
+        # A card that measures no poverty has an order of its own.
+        own = words.labels.texts.get(("scorecard", programme["scorecard"]), {}).get(words.language)
+        steps.append(words.word("queue_score" if own else "queue_need"))
+    steps.append(words.word("queue_visit"))
+    waits = "case when d.waiting_rank is not null then"
+    return [
+        _lines(
+            "decision",
+            [
+                ("1001", f"{waits} {words.say('queue', steps=quoted(words.word('comma').join(steps)))} end"),
+                ("1002", f"{waits} {words.say('queue_turn')} end"),
+            ],
+            f"from decided as d where d.programme = '{code}'",
+            code,
+        )
+    ]
+
+
 def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any]) -> list[str]:
     """Each criterion and condition that applies, met or not, and what would meet the one that is not."""
     code = programme["code"]
@@ -492,7 +523,7 @@ def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any])
     source = (
         "from (select household_id, rules, margin, is_by_hand from decided"
         f" where programme = '{code}') as d\ninner join facts as f on d.household_id = f.household_id"
-        f"\ncross join lateral (select {failing} as n_failing, {excluded} as is_excluded offset 0) as c"
+        f"\ncross join lateral (select {failing} as n_failing, {excluded} as is_excluded {_FENCE}) as c"
     )
     statuses = programme["statuses"]
     selected = _selected(words, renderer, programme)
@@ -503,7 +534,7 @@ def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any])
         unit = unit if unit in ("currency", "share", "person", "year", "month", "km", "kwh", "point") else ""
         limit = renderer.macro("exact_product", row["threshold"])
         threshold = f"(({limit['numerator']})::numeric / ({limit['denominator']}))"
-        side = {"<": "most", "<=": "most", ">": "least", ">=": "least"}.get(row["operator"], "plain")
+        side = {"<": "below", "<=": "most", ">": "above", ">=": "least"}.get(row["operator"], "plain")
         # A yes or no written as 1 or 0 reads badly as a number.
         if side != "plain" and not _is_number(row["fact"]):
             side = "plain"
@@ -512,7 +543,9 @@ def _rule_lines(words: _Words, renderer: Renderer, programme: Mapping[str, Any])
         if side != "plain":
             value = words.amount(f"({row['fact']})::numeric", unit)
             slots["value"] = f"coalesce({value}, {quoted(words.word('unknown'))})"
-            slots["threshold"] = words.amount(threshold, unit)
+            slots["threshold"] = words.amount(
+                threshold, unit, "genitive" if side in ("below", "above") else "units"
+            )
         said = words.say(f"criterion_{side}", **slots)
         met_or_not.append((str(place), f"case when {applies} then {said} end"))
         # Where one lives is no change to make.
@@ -642,7 +675,9 @@ def _score_lines(
                 "score",
                 "3",
                 f"case when {short} > 0 then {words.say('need', need=words.points(short))} "
-                f"when {short} < 0 then {words.say('excess', need=words.points(f'-({short})', 'genitive'))} end",
+                f"when {short} < 0 then {words.say('excess', need=words.points(f'-({short})', 'genitive'))} "
+                f"when {short} = 0 then case when l.is_strict then {words.say('on_line_out')} "
+                f"else {words.say('on_line_in')} end end",
                 joined_line,
                 code,
             )
@@ -693,7 +728,8 @@ def _most(method: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
     if method == "additive":
         return f"greatest(0, {', '.join(r['points'] for r in rows)})"
     if method == "alkire_foster":
-        return f"({rows[0]['numerator']})::numeric / ({rows[0]['denominator']})"
+        # Of the known indicators' weights, where the card puts these in the place of all.
+        return f"({rows[0]['numerator']})::numeric / s.score_denominator"
     return None
 
 
@@ -732,7 +768,7 @@ def _answers_cte(
 ) -> str:
     listed = ", ".join(f"{renderer.macro('indicator_value', c)} as {name}" for name, c in columns.items())
     join = " left join member_facts using (household_id)" if of_members else ""
-    return f"answers_{card} as (select household_id, {listed} from facts{join} offset 0)"
+    return f"answers_{card} as (select household_id, {listed} from facts{join} {_FENCE})"
 
 
 def _value(words: _Words, name: str, column: Mapping[str, Any], at: str = "a") -> str:
@@ -966,6 +1002,8 @@ def _spoken(
         return None
     operator, limit = compared
     unit = words.labels.units.get(("indicator", name), "")
+    if column["type"] in ("integer", "bigint") and (operator, limit) in (("<=", 0), ("<", 1)):
+        return _plain(words, 0, unit)
     earlier = [c for c in map(_comparison, before) if c is not None]
     same = [x for o, x in earlier if o[0] == operator[0]]
     a = _plain(words, limit, unit)
@@ -997,6 +1035,8 @@ def _otherwise(words: _Words, name: str, conditions: Sequence[str], column: Mapp
         return words.word("at_least" if operator == "<" else "above").format(a=_plain(words, limit, unit))
     if ">" in signs and signs <= {">", "="}:
         operator, limit = min(compared, key=lambda c: c[1])
+        if column["type"] in ("integer", "bigint") and (operator, limit) in ((">", 0), (">=", 1)):
+            return _plain(words, 0, unit)
         return words.word("at_most" if operator == ">" else "below").format(a=_plain(words, limit, unit))
     return None
 
@@ -1016,6 +1056,8 @@ def _plain(words: _Words, value: float, unit: str) -> str:
         below_two = texts(words.language)["numbers"]["singular_below_two"]
         single = abs(value) < 2 if below_two else value == 1
         return f"{text} {forms['one' if single else 'other']}"
+    if value == 0 and "zero" in forms:
+        return forms["zero"]
     if value == 1:
         return forms["one"]
     if value == 2:

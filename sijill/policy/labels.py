@@ -2,9 +2,10 @@
 
 A row is `kind, code, unit` and a column for each language. Kinds: `indicator` (a fact that a card reads), `value` (an
 answer: `walls.mud`, or `mud` wherever it occurs), `fact` (what a criterion or condition compares: its code), `status`,
-`evidence` (a register), `right`, `tier`, and `scorecard` (what a higher or lower score means, of a card that does
-not measure poverty). The label of a criterion that is yes or no says what holds when it is met. `unit` is that of an
-indicator or a fact: `currency`, `share`, `person`, `year`, `month`, `km`, `kwh`, `point`, or nothing.
+`evidence` (a register), `right`, `tier`, `priority` (by programme: who comes first where `capacity.csv` puts some in
+front), and `scorecard` (what a higher or lower score means, of a card that does not measure poverty). The label of a
+criterion that is yes or no says what holds when it is met. `unit` is that of an indicator or a fact: `currency`,
+`share`, `person`, `year`, `month`, `km`, `kwh`, `point`, or nothing.
 
 Labels are not policy: they have no dates, and changing one changes no version. Where one is missing the code
 itself shows, in brackets, and `sijill policy check` says so.
@@ -26,7 +27,7 @@ from sijill.policy.pack import Policy
 from sijill.policy.wording import LANGUAGES
 
 FILE = "labels.csv"
-KINDS = ("indicator", "value", "fact", "status", "evidence", "right", "tier", "scorecard")
+KINDS = ("indicator", "value", "fact", "status", "evidence", "right", "tier", "priority", "scorecard")
 UNITS = ("", "currency", "share", "person", "year", "month", "km", "kwh", "point")
 _COLUMNS = ("kind", "code", "unit")
 
@@ -119,6 +120,9 @@ def missing_labels(policy: Policy, labels: Labels) -> list[str]:
     for kind in ("right", "tier"):
         for row in policy.tables.get(f"{kind}s", ()):
             wanted[kind, row.values[kind]] = None
+    for row in policy.tables.get("capacity", ()):
+        if row.values["priority"]:
+            wanted["priority", row.values["programme"]] = None
     for programme in policy.settings.programmes:
         for status in programme.statuses.model_dump().values():
             wanted["status", status] = None

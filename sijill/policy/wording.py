@@ -86,9 +86,10 @@ def counted(
     if "few" not in forms:
         single = f"abs({n}) < 2" if texts(language)["numbers"]["singular_below_two"] else f"{n} = 1"
         return f"({plain} || ' ' || case when {single} then {quoted(forms['one'])} else {quoted(forms['other'])} end)"
+    zero = f"when {n} = 0 then {quoted(forms['zero'])} " if "zero" in forms else ""
     two = forms["two_genitive"] if form == "genitive" and "two_genitive" in forms else forms["two"]
     return (
-        f"(case when {n} = 1 then {quoted(forms['one'])} when {n} = 2 then {quoted(two)} "
+        f"(case {zero}when {n} = 1 then {quoted(forms['one'])} when {n} = 2 then {quoted(two)} "
         f"else {plain} || ' ' || case when {n} <> trunc({n}) then {quoted(forms['other'])} "
         f"when mod({n}, 100) between 3 and 10 then {quoted(forms['few'])} "
         f"when mod({n}, 100) between 11 and 99 then {quoted(forms['many'])} else {quoted(forms['other'])} end end)"

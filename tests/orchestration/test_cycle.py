@@ -119,6 +119,12 @@ def test_the_end_of_the_run_says_how_many_and_how_much(cycle: Cycle) -> None:
     assert f"{total:,.3f} TND" in cycle.printed
     for words in ("households surveyed", "identified", "poor", "limited income", "set aside", "make ui"):
         assert words in cycle.printed
+    held = cycle.warehouse.rows(
+        "select reason, count(*) as n, sum(amount) as total from finance.payment_held group by reason"
+    )
+    for row in held:
+        line = rf"held back: {row['reason'].replace('_', ' ')}\s+│ +{row['n']} \({row['total']:,.3f} TND\)"
+        assert re.search(line, cycle.printed)
 
 
 def test_no_name_and_no_number_of_a_person_is_in_reports_or_logs(cycle: Cycle) -> None:
