@@ -201,6 +201,7 @@ def _prepared(
         gives_known=all(
             warehouse.exists("decision", table) for table in ("household_right", "entitlement_component")
         ),
+        contradictions_known=warehouse.exists("decision", "contradiction"),
     )
     # A colon of a policy's own text is no parameter.
     bound = query.replace(":", r"\:").replace(r"\:household_given", ":household")
@@ -280,6 +281,7 @@ def explanation_query(
     facts_known: bool = True,
     received: Mapping[str, str] | None = None,
     gives_known: bool = False,
+    contradictions_known: bool = False,
     tables: Mapping[str, str] | None = None,
 ) -> str:
     """SQL that gives household_id, programme, section, section_position, line_position and text.
@@ -291,6 +293,7 @@ def explanation_query(
         facts_known: whether the registry still holds the facts of that cycle; without them, answers are left out.
         received: day of each register's last delivery, by canonical entity.
         gives_known: whether the cycle's rights and amounts are in the warehouse; without them, they are left out.
+        contradictions_known: whether the cycle's contradictions are; without them, they are left out.
         tables: relation by model, where not the cycle's own.
     """
     style = number_style(language, country.languages)
@@ -344,6 +347,8 @@ def explanation_query(
             unions += lines
         if facts_known:
             unions += _sources(words, renderer, programme, received or {})
+        if contradictions_known and policy.tables["contradictions"]:
+            unions.append(_contradiction_line(words, programme["code"], where))
     body = "\nunion all\n".join(unions)
     # How a change is reckoned is said only where one is told.
     return (
@@ -1065,6 +1070,27 @@ def _plain(words: _Words, value: float, unit: str) -> str:
     rest = value % 100
     form = "other" if value != int(value) else "few" if 3 <= rest <= 10 else "many" if rest >= 11 else "other"
     return f"{text} {forms[form]}"
+
+
+def _contradiction_line(words: _Words, code: str, where: str) -> str:
+    """Where declaration and register cannot both be true: what they say, and which of the two counted."""
+    codes = sorted({row.values["reason"] for row in words.policy.tables["contradictions"]})
+    reason = "case c.reason " + " ".join(
+        f"when {quoted(c)} then {quoted(words.policy.reasons.get(c, {}).get(words.language) or f'[{c}]')}"
+        for c in codes
+    )
+    source = (
+        "from decided as d inner join (select household_id, reason, taken, row_number() over (partition by"
+        f" household_id order by reason) as place from decision.contradiction where {where}"
+        " group by household_id, reason, taken) as c on d.household_id = c.household_id"
+        f" where d.programme = '{code}'"
+    )
+    by_register, by_declaration = (
+        words.say(f"contradiction_{taken}", reason=f"{reason} else '[' || c.reason || ']' end")
+        for taken in ("register", "declaration")
+    )
+    text = f"case c.taken when 'register' then {by_register} else {by_declaration} end"
+    return _line("source", "500 + c.place", text, source, code)
 
 
 def _sources(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -271,6 +272,81 @@ def test_where_rules_are_asked_by_stage_what_is_promised_happens(decided):
             assert {key: now[key] for key in of} == of, label
             changed.rollback()
         connection.rollback()
+
+
+def test_who_waits_contradicts_or_leaves_an_answer_open_is_told_so(decided):
+    """Palestine's measure leaves out what is not known, has waiting lists, and compares with registers."""
+    palestine = Country.load("palestine")
+    policy, labels = load_policy(palestine.policy_folder), load_labels(palestine.policy_folder)
+    with decided.engine.connect() as connection:
+        connection.exec_driver_sql(
+            "update registry.household set has_mental_distress = true, is_area_unsafe = true, has_public_transport = null"
+        )
+        made = compute(
+            _Uncommitted(connection), policy, CYCLE, name="p", currency="ILS", currency_decimals=2,
+            wanted=(*DECISIONS, "contradiction"),
+        )  # fmt: skip
+        connection.exec_driver_sql(
+            "drop table if exists decision.contradiction;"
+            f"create table decision.contradiction as select * from {made['contradiction']}"
+        )
+        query = explanation_query(
+            policy, labels, palestine, CYCLE, "en", programmes=["case_management", "social_assistance"],
+            one_household=False, contradictions_known=True, tables=made.tables,
+        )  # fmt: skip
+        lines = connection.exec_driver_sql(query.replace("%", "%%")).all()
+        waiting = {
+            (row.household_id, row.programme)
+            for row in connection.exec_driver_sql(
+                f"select household_id, programme from {made['household_decision']} where status = 'waiting'"
+            )
+        }
+        contradicted = {
+            row.household_id
+            for row in connection.exec_driver_sql("select household_id from decision.contradiction")
+        }
+        connection.rollback()
+    assert waiting
+    assert contradicted
+    order = "in this order: households already helped the month before; households at risk of violence; "
+    told = {
+        (line.household_id, line.programme)
+        for line in lines
+        if line.programme == "case_management" and order in line.text
+    }
+    assert told == {key for key in waiting if key[1] == "case_management"}
+    assert {line.household_id for line in lines if "The register was relied on" in line.text} == contradicted
+    shares = [re.search(r"→ ([\d.]+) of ([\d.]+) point", line.text) for line in lines]
+    gained = [(float(share.group(1)), float(share.group(2))) for share in shares if share]
+    assert any(most > 0.15 for _, most in gained)
+    assert all(points <= most for points, most in gained)
+
+
+def test_the_line_itself_and_a_limit_that_is_outside_are_told_as_they_count(told, tmp_path):
+    on_it = told.rows(
+        "select household_id from scoring.household_score where score = (select min(score)"
+        " from scoring.household_score where (score_rank - 1) * 10 < population) order by 1"
+    )
+    said = told.rows(
+        "select household_id from decision.explanation where language = 'en' and text ="
+        " 'The score is exactly on the line, which is enough.' order by 1"
+    )
+    assert said == on_it != []
+    shutil.copytree(COUNTRY.policy_folder, tmp_path / "policy")
+    criteria = tmp_path / "policy" / "criteria.csv"
+    criteria.write_text(
+        criteria.read_text().replace(",monthly_net_income_amount,<=,", ",monthly_net_income_amount,<,")
+    )
+    query = explanation_query(
+        load_policy(tmp_path), load_labels(tmp_path / "policy"), COUNTRY, CYCLE, "en", programmes=["amen_social"],
+        one_household=False,
+    )  # fmt: skip
+    with told.engine.connect() as connection:
+        lines = [line.text for line in connection.exec_driver_sql(query.replace("%", "%%"))]
+    assert any(
+        re.search(r"income of the household: .* it must be less than [\d.,]+ dinars", text) for text in lines
+    )
+    assert any(re.search(r"income of the household” were less than", text) for text in lines)
 
 
 def test_the_command_says_what_the_table_holds_and_filling_it_again_changes_nothing(told, installation):
