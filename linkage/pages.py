@@ -102,6 +102,12 @@ def latest(installation: Installation, cycle: str) -> Path | None:
     return next((page for page in reversed(pages) if page.stem <= cycle), None)
 
 
+def latest_figures(installation: Installation, cycle: str) -> Path | None:
+    """The drift figures of a cycle, or of the last one before it: where no record changed, those still stand."""
+    figures = sorted(page_path(installation, cycle).parent.glob("????-??.json"))
+    return next((path for path in reversed(figures) if path.stem <= cycle), None)
+
+
 def _inspect(
     people: People, model: Model, installation: Installation, cycle: str, resolved: str, made: Inspection
 ) -> None:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from linkage.drift import Drift
-from linkage.pages import drift_path
+from linkage.pages import latest_figures
 from orchestration import cycles, metadata
 from orchestration.site import Site
 from sijill.country import Country
@@ -21,8 +21,10 @@ def check(country: Country) -> dg.AssetChecksDefinition:
         " where they have moved, train again (sijill train).",
     )
     def model_fits_the_data(context: dg.AssetCheckExecutionContext, site: Site) -> dg.AssetCheckResult:
-        measured = Drift.read(drift_path(site.installation, cycles.cycle_of(context)))
-        if measured is None:
+        cycle = cycles.cycle_of(context)
+        figures = latest_figures(site.installation, cycle)
+        measured = Drift.read(figures) if figures is not None else None
+        if figures is None or measured is None:
             return dg.AssetCheckResult(
                 passed=False,
                 severity=dg.AssetCheckSeverity.WARN,
@@ -36,8 +38,8 @@ def check(country: Country) -> dg.AssetChecksDefinition:
             passed=not measured.warnings,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
-                "summary": "\n".join(measured.warnings)
-                or f"{len(measured.findings)} comparisons, none has moved",
+                "summary": _summary(measured),
+                "figures of": figures.stem,
                 "has a baseline": measured.has_baseline,
                 "farthest": dg.MetadataValue.md(
                     metadata.markdown(["of", "where", "field", "distance", "limit", "from"], rows)

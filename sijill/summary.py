@@ -127,9 +127,7 @@ def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) ->
         )
     if len(aside) > _SHOWN:
         rest = sum(int(row["rows"]) for row in aside[_SHOWN:])
-        table.add_row(
-            f"  {len(aside) - _SHOWN} more reasons, in quarantine.rejected_row", _count(rest)
-        )
+        table.add_row(f"  {len(aside) - _SHOWN} more reasons, in quarantine.rejected_row", _count(rest))
     return table
 
 

@@ -173,9 +173,9 @@ def _axes(
 
 def _plain(value: float) -> str:
     size = abs(value)
-    for limit, sign in ((1e9, "bn"), (1e6, "m"), (1e4, "k")):
+    for limit, sign in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
         if size >= limit:
-            return f"{value / (1e3 if sign == 'k' else limit):,.3g}{sign}"
+            return f"{value / limit:,.4g}{sign}"
     return f"{value:,.4g}"
 
 
@@ -193,6 +193,7 @@ def _svg(title: str, parts: Sequence[str], names: Sequence[str]) -> str:
         )
         left += 30 + 6.6 * len(name)
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}" '
-        f'xmlns="http://www.w3.org/2000/svg"><title>{escape(title)}</title>{"".join(legend)}{"".join(parts)}</svg>'
+        f'<svg viewBox="0 -22 {_WIDTH} {_HEIGHT + 22}" role="img" aria-label="{escape(title)}" '
+        f'xmlns="http://www.w3.org/2000/svg"><title>{escape(title)}</title>'
+        f'<text x="0" y="-6" font-weight="bold">{escape(title)}</text>{"".join(legend)}{"".join(parts)}</svg>'
     )

@@ -67,17 +67,37 @@ def parse_side(text: str, default_month: str) -> Side:
     Raises:
         SijillError: no such pack, one with faults, or a month that is none.
     """
-    place, at, month = text.rpartition("@") if "@" in text else (text, "", "")
+    folder, at, month = _folder_of(text)
     if at and not _MONTH.fullmatch(month):
         raise SijillError(
             f"'{month}' in '{text}' is no month.", expected="PACK@YYYY-MM", action="correct the month"
         )
+    return Side(text, load_policy(folder), month or default_month, is_frozen=bool(month))
+
+
+def country_of(*sides: str) -> str | None:
+    """Folder of the country whose policies are compared; None when no side is a country's.
+
+    Raises:
+        SijillError: the sides are of two countries: whose registry is meant has to be said.
+    """
+    folders = {_folder_of(side)[0].resolve().parent for side in sides}
+    found = sorted(str(folder) for folder in folders if (folder / "country.yaml").is_file())
+    if len(found) > 1:
+        raise SijillError(
+            f"The two policies are of two countries: {', '.join(Path(folder).name for folder in found)}.",
+            action="say with --country whose registry they are to be computed on",
+        )
+    return found[0] if found else None
+
+
+def _folder_of(text: str) -> tuple[Path, str, str]:
+    """A side's policy folder, the @ if any, and what follows it."""
+    place, at, month = text.rpartition("@") if "@" in text else (text, "", "")
     folder = Path(place)
     if not folder.is_dir() and (COUNTRIES_FOLDER / folder).is_dir():
         folder = COUNTRIES_FOLDER / folder
-    if (folder / "policy").is_dir():
-        folder = folder / "policy"
-    return Side(text, load_policy(folder), month or default_month, is_frozen=bool(month))
+    return folder / "policy" if (folder / "policy").is_dir() else folder, at, month
 
 
 @dataclass(frozen=True)
@@ -167,6 +187,7 @@ class Comparison:
         transitions: by programme, the most frequent first.
         groups: by programme, then grouping, then group: households, gaining and losing.
         monthly: cost by (side, month, programme); by_region: by (side, region, programme), over all months.
+        by_benefit: households and cost of the first month by (side, programme, benefit).
         frontiers: by (side, programme).
         welfare: what accuracy was measured against.
     """
@@ -184,6 +205,7 @@ class Comparison:
     groups: dict[str, dict[str, dict[str, tuple[int, int, int]]]]
     monthly: dict[tuple[str, str, str], float]
     by_region: dict[tuple[str, str, str], float]
+    by_benefit: dict[tuple[str, str, str], tuple[int, float]]
     frontiers: dict[tuple[str, str], Frontier]
     welfare: Welfare | None = field(repr=False)
 
@@ -226,6 +248,7 @@ def compare(
     first: dict[str, Scratch] = {}
     monthly: dict[tuple[str, str, str], float] = {}
     by_region: dict[tuple[str, str, str], float] = {}
+    by_benefit: dict[tuple[str, str, str], tuple[int, float]] = {}
     decimals = country.currency_decimals
     with warehouse.engine.connect() as connection:
         for letter, side in sides.items():
@@ -248,7 +271,12 @@ def compare(
                     monthly[key] = monthly.get(key, 0.0) + amount
                     place = (letter, region, programme)
                     by_region[place] = by_region.get(place, 0.0) + amount
-                first.setdefault(letter, made)
+                if letter not in first:
+                    first[letter] = made
+                    by_benefit |= {
+                        (letter, programme, benefit): (n, amount)
+                        for programme, benefit, n, amount in _benefits(connection, made)
+                    }
                 if before is not None and before is not first[letter]:
                     _drop(connection, before)
                 before = made
@@ -288,6 +316,7 @@ def compare(
         groups={p: _groups(table, p) for p in programmes},
         monthly=monthly,
         by_region=by_region,
+        by_benefit=by_benefit,
         frontiers=frontiers,
         welfare=welfare,
     )
@@ -332,6 +361,18 @@ def _costs(connection: sa.Connection, made: Scratch) -> list[tuple[str, str, flo
         """,
     ).to_pylist()
     return [(row["region"], row["programme"], float(row["amount"])) for row in rows]
+
+
+def _benefits(connection: sa.Connection, made: Scratch) -> list[tuple[str, str, int, float]]:
+    rows = _read(
+        connection,
+        f"""
+        select programme, benefit, count(distinct household_id) as n, sum(amount)::float8 as amount
+        from {made["entitlement_component"]} where kind = 'regular'
+        group by 1, 2 order by 1, 2
+        """,
+    ).to_pylist()
+    return [(row["programme"], row["benefit"], int(row["n"]), float(row["amount"])) for row in rows]
 
 
 def _drop(connection: sa.Connection, made: Scratch) -> None:

@@ -13,7 +13,7 @@ KINDS = {
     "loses": "lose the transfer",
     "more": "get more",
     "less": "get less",
-    "other": "change status only",
+    "other": "change status or reasons only",
 }
 _GROUPINGS = {"region": "region", "stratum": "stratum", "people": "household size", "head": "sex of the head"}
 _MOST = 25
@@ -120,6 +120,7 @@ def report(comparison: Comparison) -> Page:
         page.table(("", "A", "B", "change"), key_rows(comparison, programme))
         _who_changes(page, comparison, programme)
         if any(comparison.monthly[key] for key in comparison.monthly if key[2] == programme):
+            _benefits(page, comparison, programme)
             _cost(page, comparison, programme)
             _frontier(page, comparison, programme)
     _measures(page, comparison)
@@ -204,6 +205,24 @@ def _transition(comparison: Comparison, t: Transition) -> tuple[str, str, str, s
     )
 
 
+def _benefits(page: Page, comparison: Comparison, programme: str) -> None:
+    """What is paid for: the reason of a household that gets more or less and keeps its status."""
+    names = sorted({benefit for _, of, benefit in comparison.by_benefit if of == programme})
+    pairs = [
+        (n, *(comparison.by_benefit.get((letter, programme, n), (0, 0.0)) for letter in comparison.sides))
+        for n in names
+    ]
+    pairs.sort(key=lambda row: -max(row[1][1], row[2][1]))
+    page.table(
+        ("benefit", "households under A", "under B", f"A, {comparison.currency}", "B", "change"),
+        [
+            (n.replace("_", " "), f"{a[0]:,}", f"{b[0]:,}", money(a[1]), money(b[1]), _signed(b[1] - a[1]))
+            for n, a, b in pairs
+        ],
+        f"What is paid in {comparison.month}, by benefit",
+    )
+
+
 def _cost(page: Page, comparison: Comparison, programme: str) -> None:
     months = sorted({k[1] for k in comparison.monthly})
     cost = {
@@ -214,7 +233,7 @@ def _cost(page: Page, comparison: Comparison, programme: str) -> None:
         page.chart(
             charts.bars(
                 f"Cost by month, from {months[0]}",
-                [month[5:] for month in months],
+                [f"{month[5:]}/{month[2:4]}" for month in months],
                 [("A", cost["a"]), ("B", cost["b"])],
                 comparison.currency,
             ),

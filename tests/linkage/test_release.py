@@ -211,6 +211,17 @@ def test_the_stage_warns_where_birth_dates_are_gone(
     assert warnings(records, "2027-01") == []
 
 
+def test_the_figures_of_an_earlier_cycle_stand_where_a_later_one_changed_no_record(
+    tmp_path: Path, installation: Installation
+) -> None:
+    place = Installation(installation.country, "x", tmp_path)
+    assert pages.latest_figures(place, "2026-04") is None
+    for cycle in ("2026-01", "2026-06"):
+        Drift((), (), True).write(pages.drift_path(place, cycle))
+    found = pages.latest_figures(place, "2026-04")
+    assert found == pages.drift_path(place, "2026-01")
+
+
 def test_figures_of_drift_come_back_from_their_file(tmp_path: Path) -> None:
     finding = Finding("empty", "survey_member", "address", 0.1, 0.4, 0.3, 0.1, 500)
     written = Drift((finding,), ("new",), has_baseline=True)

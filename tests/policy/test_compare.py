@@ -12,7 +12,7 @@ import pytest
 from benchmarks.registry_rows import fill
 from sijill.country import Country
 from sijill.errors import SijillError
-from sijill.policy.compare import compare, month_after, parse_side, read_welfare
+from sijill.policy.compare import compare, country_of, month_after, parse_side, read_welfare
 from sijill.policy.compare_report import key_rows, report
 from sijill.policy.scratch import build_order
 from warehouse import Warehouse
@@ -128,6 +128,13 @@ def test_cost_by_month_and_cost_by_region_are_the_same_money(made):
         assert first == pytest.approx(made.programmes["amen_social"][letter].cost)
 
 
+def test_what_is_paid_by_benefit_adds_up_to_the_cost_of_the_month(made):
+    for letter in ("a", "b"):
+        of = [amount for (side, _, _), (_, amount) in made.by_benefit.items() if side == letter]
+        assert sum(of) == pytest.approx(made.programmes["amen_social"][letter].cost)
+    assert "by benefit" in report(made).markdown()
+
+
 def test_the_frontier_rises_and_its_point_at_the_cut_off_costs_what_the_side_costs(made):
     line = made.frontiers["a", "amen_social"]
     costs = [p.cost for p in line.points]
@@ -183,6 +190,14 @@ def test_sides_are_packs_countries_or_folders_with_a_month():
     with pytest.raises(SijillError, match="no such folder"):
         parse_side("atlantis", "2026-05")
     assert month_after("2025-11", 3) == "2026-02"
+
+
+def test_the_registry_is_that_of_the_country_whose_policies_are_compared(tmp_path):
+    assert country_of("tunisia@2025-12", "countries/tunisia/policy") == str(COUNTRY.folder)
+    assert country_of("tunisia", str(tmp_path)) == str(COUNTRY.folder)
+    assert country_of(str(tmp_path)) is None
+    with pytest.raises(SijillError, match="two countries: egypt, tunisia"):
+        country_of("tunisia", "egypt")
 
 
 def test_welfare_of_unknown_households_or_without_a_column_is_refused(registry, tmp_path):

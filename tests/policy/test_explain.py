@@ -280,7 +280,8 @@ def test_who_waits_contradicts_or_leaves_an_answer_open_is_told_so(decided):
     policy, labels = load_policy(palestine.policy_folder), load_labels(palestine.policy_folder)
     with decided.engine.connect() as connection:
         connection.exec_driver_sql(
-            "update registry.household set has_mental_distress = true, is_area_unsafe = true, has_public_transport = null"
+            "update registry.household set has_mental_distress = true, is_area_unsafe = true"
+            ", has_public_transport = null"
         )
         made = compute(
             _Uncommitted(connection), policy, CYCLE, name="p", currency="ILS", currency_decimals=2,

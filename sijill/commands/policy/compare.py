@@ -19,9 +19,12 @@ def compare(
     b: Annotated[str, typer.Argument(help="The other.")],
     country: Annotated[
         str | None,
-        typer.Option(help="Whose registry. Default: the installation that ran last.", show_default=False),
+        typer.Option(
+            help="Whose registry. Default: that of the packs' country, else the one that ran last.",
+            show_default=False,
+        ),
     ] = None,
-    months: Annotated[int, typer.Option(min=1, max=36, help="Months of cost, from each side's own on.")] = 12,
+    months: Annotated[int, typer.Option(min=1, max=36, help="Months of cost, from the later of the two on.")] = 12,
     welfare: Annotated[
         Path | None,
         typer.Option(
@@ -58,13 +61,13 @@ def compare(
     """
     from sijill.cli import _known
     from sijill.policy.compare import compare as measure
-    from sijill.policy.compare import read_welfare, truth_of
+    from sijill.policy.compare import country_of, read_welfare, truth_of
     from sijill.policy.compare_report import key_rows, report
     from warehouse import Warehouse
 
     if (welfare is None) != (poverty_line is None):
         raise SijillError("--welfare and --poverty-line go together.", action="give both, or neither")
-    installation = _known(country)
+    installation = _known(country or country_of(a, b))
     with stage_line(out, "compare", f"{a} and {b}") as line, Warehouse.open(installation, line) as warehouse:
         line("reading welfare")
         known = (
