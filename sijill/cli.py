@@ -173,12 +173,13 @@ def run(
             if _embedded()
             else "the server of SIJILL_DATABASE_URL"
         )
+        instructed = summary.last_instruction(warehouse)
     from orchestration.run import run_cycle
 
     outcome = run_cycle(month, out)
     with _opened(installation) as warehouse:
         if outcome.succeeded:
-            out.print(summary.cycle_table(warehouse, installation, month))
+            out.print(summary.cycle_table(warehouse, installation, month, after=instructed))
             accuracy = summary.linkage_accuracy(warehouse, installation)
             if accuracy is not None:
                 out.print(accuracy)

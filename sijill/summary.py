@@ -64,8 +64,27 @@ order by 1, 4 desc, 2
 """
 
 
-def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) -> Table:
-    """The cycle in a dozen lines: who was surveyed, identified, decided, paid, and what was set aside."""
+_NEW = """
+select count(*) as instructions, coalesce(sum(amount), 0) as total
+from finance.payment_instruction where cycle = :cycle and sequence > :after
+"""
+
+
+def last_instruction(warehouse: Warehouse) -> int:
+    """Sequence of the last payment instruction so far; 0 before the first."""
+    if not warehouse.exists("finance", "payment_instruction"):
+        return 0
+    return int(warehouse.scalar("select coalesce(max(sequence), 0) from finance.payment_instruction") or 0)
+
+
+def cycle_table(
+    warehouse: Warehouse, installation: Installation, cycle: str, *, after: int | None = None
+) -> Table:
+    """The cycle in a dozen lines: who was surveyed, identified, decided, paid, and what was set aside.
+
+    Args:
+        after: the last instruction before the run, to say what the run itself added.
+    """
     household_tables = _household_tables(installation)
     figures = warehouse.rows(_FIGURES, {"cycle": cycle, "household_tables": household_tables})[0]
     statuses = warehouse.rows(_STATUSES, {"cycle": cycle})
@@ -113,6 +132,12 @@ def cycle_table(warehouse: Warehouse, installation: Installation, cycle: str) ->
     table.add_row("payments instructed", _count(sum(row["instructions"] for row in money)))
     total = sum((row["total"] for row in money), Decimal(0))
     table.add_row("total", f"[bold]{_money(total, decimals)} {currency}[/bold]")
+    if after is not None:
+        new = warehouse.rows(_NEW, {"cycle": cycle, "after": after})[0]
+        table.add_row(
+            "  of it new in this run",
+            f"{_count(new['instructions'])} ({_money(new['total'], decimals)} {currency})",
+        )
     said = {"arrears": "of it arrears", "recovery": "kept back for debts", "overpayment": "found overpaid"}
     for row in warehouse.rows(_OTHER_MONTHS, {"cycle": cycle}):
         months = row["first"] if row["first"] == row["last"] else f"{row['first']} to {row['last']}"

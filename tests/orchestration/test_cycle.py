@@ -117,6 +117,7 @@ def test_every_stage_passed_its_gate(cycle: Cycle) -> None:
 def test_the_end_of_the_run_says_how_many_and_how_much(cycle: Cycle) -> None:
     total = cycle.warehouse.scalar("select sum(amount) from finance.payment_instruction")
     assert f"{total:,.3f} TND" in cycle.printed
+    assert re.search(rf"of it new in this run +│ +\d+ \({total:,.3f} TND\)", cycle.printed)
     for words in ("households surveyed", "identified", "poor", "limited income", "set aside", "make ui"):
         assert words in cycle.printed
     held = cycle.warehouse.rows(
