@@ -191,17 +191,21 @@ def write_sheet(
 
 
 def _choices(policy: Policy, ledger: Ledger) -> dict[str, list[str]]:
+    taken = _rules_reasons(policy)
+    reasons = [code for code in policy.reasons if code not in taken]
     if ledger is ADJUDICATION:
         said = words()["effects"]
         programmes = [programme.code for programme in policy.settings.programmes]
         return {
             "programme": programmes,
             "effect": [f"{said[effect]['ar']} - {said[effect]['fr']}" for effect in EFFECTS],
+            "reason": reasons,
         }
     requests = [row for row in policy.tables["benefits"] if row.values["frequency"] == "request"]
     return {
         "programme": list(dict.fromkeys(row.values["programme"] for row in requests)),
         "benefit": list(dict.fromkeys(row.values["benefit"] for row in requests)),
+        "reason": reasons,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -205,6 +206,11 @@ def test_the_workbook_that_goes_out_comes_back(decided: Warehouse, tmp_path: Pat
     lines = list(zip(*(c.to_pylist() for c in pa.table(found.to_arrow()).columns), strict=True))
     assert list(lines[0]) == list(ADJUDICATION.columns)
     assert lines[3][:2] == ("h2", "amen_social")
+    with zipfile.ZipFile(sheet) as parts:
+        written = parts.read("xl/worksheets/sheet1.xml").decode()
+    # Programme, effect and reason are chosen from a list, not typed.
+    assert written.count("<dataValidation ") == 3
+    assert "objection_upheld,objection_dismissed" in written
     # As a clerk saves it: the decision in words of the list, a month that the office program took for a date.
     book = xlsxwriter.Workbook(str(sheet))
     page = book.add_worksheet()

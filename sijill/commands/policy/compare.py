@@ -24,7 +24,9 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    months: Annotated[int, typer.Option(min=1, max=36, help="Months of cost, from the later of the two on.")] = 12,
+    months: Annotated[
+        int, typer.Option(min=1, max=36, help="Months of cost, from the later of the two on.")
+    ] = 12,
     welfare: Annotated[
         Path | None,
         typer.Option(

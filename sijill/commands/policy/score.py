@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from sijill.commands.policy.app import app, out
@@ -148,13 +149,28 @@ def _print_figures(scored: Scored) -> None:
         totals = [row for row in own if not row["dimension"]]
         names = list(dict.fromkeys(_label(row) for row in totals if not row["group_name"]))
         table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("")
-        for name, value in groups:
-            table.add_column(f"{name} {value}".strip() or "all", justify="right")
+        table.add_column("", overflow="fold")
+        values = {(r["group_name"], r["group_value"], _label(r)): (r["figure"], r["value"]) for r in totals}
+        cells = {
+            (*group, label): _shown(*values.get((*group, label), ("", None)))
+            for group in groups
+            for label in names
+        }
+        # The words of a figure's name stand above each other.
         for label in names:
-            values = {(r["group_name"], r["group_value"]): r["value"] for r in totals if _label(r) == label}
-            table.add_row(label, *(_shown(values.get(group)) for group in groups))
-        out.print(table)
+            words = _SHORT.get(label, label).replace("_", " ")
+            widest = max(map(len, (*words.split(), *(cells[(*group, label)] for group in groups))))
+            table.add_column(words, justify="right", vertical="bottom", min_width=widest)
+        last = ""
+        for name, value in groups:
+            if name != last:
+                table.add_row(f"[dim]{name}[/dim]")
+                last = name
+            table.add_row(escape(value) if name else "all", *(cells[name, value, label] for label in names))
+        widths = [2 + (column.min_width or 0) for column in table.columns[1:]]
+        room = max((len(value) for _, value in groups), default=0)
+        # Wider than the window rather than cut: figures are read or copied whole.
+        out.print(table, width=max(out.width, room + sum(widths)), crop=False)
         if settings.method == "alkire_foster":
             _print_deprivations([row for row in own if not row["group_name"] and row["dimension"]])
 
@@ -167,7 +183,7 @@ def _print_deprivations(rows: list[dict[str, Any]]) -> None:
     for dimension, item in dict.fromkeys((row["dimension"], row["item"]) for row in rows):
         figures = ("uncensored_headcount_ratio", "censored_headcount_ratio", "contribution")
         shown = [
-            _shown(values.get((dimension, item, figure))) if item or figure == "contribution" else ""
+            _shown(figure, values.get((dimension, item, figure))) if item or figure == "contribution" else ""
             for figure in figures
         ]
         table.add_row(dimension, item or "[dim]all[/dim]", *shown)
@@ -180,11 +196,14 @@ def _label(row: dict[str, Any]) -> str:
     return f"{row['figure']} {row['item']}".strip() + symbol
 
 
-def _shown(value: str | None) -> str:
+_SHORT = {"households_without_score": "no score", "mean_predicted_amount": "mean amount"}
+_COUNTS = ("households", "households_without_score", "people")
+
+
+def _shown(figure: str, value: str | None) -> str:
     if value is None:
         return "-"
-    whole, _, decimals = value.partition(".")
-    return f"{int(whole):,}" if not decimals and len(whole) > 1 else f"{float(value):,.6f}"
+    return f"{float(value):,.6g}" if figure in _COUNTS else f"{float(value):,.4f}"
 
 
 def _print_standing(scored: Scored) -> None:
