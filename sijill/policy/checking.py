@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from fractions import Fraction
 
 from sijill.policy.columns import benefit_member_columns, household_columns, member_columns, plain_name
 from sijill.policy.expressions import PLACEHOLDER, columns_of, fault, nearest
@@ -98,8 +99,22 @@ class Checks:
                     row, f"the reason {code} has no text in {language}: fill its cell in reasons.csv"
                 )
 
-    def product(self, row: Row, column: str) -> None:
-        """The cell is a product of numbers and parameters, each in force when the row begins."""
+    def product(
+        self,
+        row: Row,
+        column: str,
+        *,
+        least: int | None = None,
+        most: int | None = None,
+        is_whole: bool = False,
+    ) -> None:
+        """The cell is a product of numbers and parameters, each in force when the row begins.
+
+        Args:
+            least, most: ends that its value keeps to on every day of the row.
+            is_whole: whether it has to be a whole number.
+        """
+        before = len(self.problems)
         for term in (part.strip() for part in row.values[column].split("*")):
             if NUMBER.fullmatch(term) or FRACTION.fullmatch(term):
                 continue
@@ -110,6 +125,52 @@ class Checks:
                 self.problem(row, f"{column}: '{term}' is neither a number nor a known parameter{near}")
             elif not covered(row, [r for r in self.tables["parameters"] if r.values["parameter"] == term]):
                 self.problem(row, f"{column}: {term} has no value on {row.valid_from}")
+        if len(self.problems) > before or (least is None and most is None and not is_whole):
+            return
+        for day, value in self._values(row, column):
+            wanted = [
+                f"at least {least}" if least is not None and value < least else "",
+                f"at most {most}" if most is not None and value > most else "",
+                "a whole number" if is_whole and value.denominator != 1 else "",
+            ]
+            if any(wanted):
+                on = f" on {day}" if day > row.valid_from else ""
+                self.problem(
+                    row,
+                    f"{column} is {_decimal(value)}{on}: it has to be {' and '.join(filter(None, wanted))}",
+                )
+                return
+
+    def at_most(self, row: Row, column: str, other: str) -> None:
+        """The one cell's value is never above the other's; nothing is said where one of them is not understood."""
+        limits = dict(self._values(row, other))
+        for day, value in self._values(row, column):
+            limit = next((limits[d] for d in sorted(limits, reverse=True) if d <= day), None)
+            if limit is not None and value > limit:
+                self.problem(row, f"{column} is {_decimal(value)}, and {other} is {_decimal(limit)}")
+                return
+
+    def _values(self, row: Row, column: str) -> Iterator[tuple[date, Fraction]]:
+        """What a product comes to on the row's first day, and on each later one on which a parameter changes."""
+        terms = [part.strip() for part in row.values[column].split("*")]
+        series = {
+            term: [r for r in self.tables["parameters"] if r.values["parameter"] == term]
+            for term in terms
+            if not (NUMBER.fullmatch(term) or FRACTION.fullmatch(term))
+        }
+        days = {row.valid_from} | {
+            r.valid_from for of in series.values() for r in of if row.in_force(r.valid_from)
+        }
+        for day in sorted(days):
+            value = Fraction(1)
+            for term in terms:
+                held = next((r.values["value"] for r in series.get(term, ()) if r.in_force(day)), None)
+                text = term if term not in series else held
+                if text is None or not (NUMBER.fullmatch(text) or FRACTION.fullmatch(text)):
+                    break
+                value *= Fraction(text)
+            else:
+                yield day, value
 
     def sql(
         self, row: Row, column: str, columns: set[str], parameters: set[str], *, of_members: bool = False
@@ -137,6 +198,9 @@ class Checks:
 
     def condition(self, row: Row) -> None:
         """The row's condition is about its own indicator."""
+        known = {other.values["indicator"] for other in self.tables["indicators"]}
+        if row.values["indicator"] not in known:
+            return
         before = len(self.problems)
         self.sql(row, "condition", {row.values["indicator"]}, self.whole_parameters)
         if len(self.problems) > before and "unknown column" in self.problems[-1]:
@@ -177,6 +241,10 @@ class Checks:
             row.valid_to + timedelta(days=1) for row in rows if row.valid_to
         }
         return sorted(day for day in days if any(row.in_force(day) for row in rows))
+
+
+def _decimal(value: Fraction) -> str:
+    return str(value) if value.denominator == 1 else f"{float(value):.10g}"
 
 
 def _plain(columns: Iterable[str]) -> set[str]:

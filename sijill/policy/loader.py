@@ -104,7 +104,8 @@ class _Loader:
         try:
             text = file.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
-            self.problems.append(f"{file.name}: not UTF-8 (byte {error.start})")
+            line = file.read_bytes()[: error.start].count(b"\n") + 1
+            self.problems.append(f"{file.name} line {line}: not UTF-8: save the file again as UTF-8")
             return []
         reader = csv.reader(text.splitlines(keepends=True), strict=True)
         records: list[tuple[int, dict[str, str]]] = []
@@ -114,6 +115,12 @@ class _Loader:
                 line = reader.line_num
                 if not header:
                     header = [cell.strip() for cell in cells]
+                    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+                        sign = "';'" if ";" in header[0] else "tabs"
+                        self.problems.append(
+                            f"{file.name} line {line}: its cells are parted by {sign}: save it with commas"
+                        )
+                        return []
                     missing, unknown = sorted(required - set(header)), sorted(set(header) - known)
                     if missing or unknown or len(set(header)) < len(header):
                         self.problems.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sijill.cli import app
+from sijill.country import COUNTRIES_FOLDER
 from sijill.errors import SijillError
 
 COMMANDS = ("calibrate", "prepare", "compare", "explain", "stability")
@@ -31,6 +33,15 @@ def test_each_command_has_help_with_an_example(command):
     result = CliRunner().invoke(app, ["policy", command, "--help"])
     assert result.exit_code == 0
     assert f"sijill policy {command}" in result.output
+
+
+def test_a_row_between_two_first_days_is_named(tmp_path):
+    shutil.copytree(COUNTRIES_FOLDER / "tunisia" / "policy", tmp_path / "policy")
+    file = tmp_path / "policy" / "selection.csv"
+    text = file.read_text(encoding="utf-8").replace("2020-05-25,2022-05-31", "2020-05-05,2020-05-31")
+    file.write_text(text.replace("2022-06-01,", "2020-06-01,"), encoding="utf-8")
+    done = CliRunner().invoke(app, ["policy", "check", str(tmp_path)])
+    assert "never used: selection.csv line 2" in done.output
 
 
 def test_the_command_line_loads_no_statistics():

@@ -62,12 +62,36 @@ def check(
     out.print(table)
     for policy in checked:
         _print_illustrative(policy, every=illustrative)
+        _print_never_in_force(policy)
         _print_missing_labels(policy)
     for fault in failed:
         out.print()
         out.print(str(fault), markup=False, highlight=False, soft_wrap=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _print_never_in_force(policy: Policy) -> None:
+    """Rows that lie between two first days: a month is computed by the rows of its first day, so they never count."""
+    never = [
+        row
+        for kind, rows in policy.tables.items()
+        if kind != "calendar"  # its days are those of the feasts themselves
+        for row in rows
+        if row.valid_to is not None
+        and row.valid_from.day > 1
+        and (row.valid_to.year, row.valid_to.month) == (row.valid_from.year, row.valid_from.month)
+    ]
+    if never:
+        out.print()
+        listed = ", ".join(f"{row.file} line {row.line}" for row in never)
+        out.print(
+            f"{_name(policy.folder)}: in force on no first day of a month, and so never used: {listed}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _print_missing_labels(policy: Policy) -> None:

@@ -45,7 +45,7 @@ def _check(checks: Checks, row: Row) -> None:
             if other.values["programme"] == row.values["programme"]
         ]
         checks.member_condition(row, ranks)
-    checks.product(row, "amount")
+    checks.product(row, "amount", least=0)
     _check_frequency(checks, row)
 
 
@@ -57,7 +57,7 @@ def _check_frequency(checks: Checks, row: Row) -> None:
         checks.problem(row, "an occasion is given, and the frequency is another")
     for column in ("at_least", "at_most", "times_a_year"):
         if row.values[column]:
-            checks.product(row, column)
+            checks.product(row, column, least=0, is_whole=column == "times_a_year")
         if bool(row.values[column]) != is_request:
             checks.problem(row, f"{column} belongs to the frequency request, and only to it")
     if is_request and row.values["per"] != "household":

@@ -17,7 +17,7 @@ def _check(checks: Checks, row: Row) -> None:
     checks.one_of(row, "programme", checks.programmes)
     checks.one_of(row, "unit", ("households", "members", "amount"))
     checks.one_of(row, "keeps_place", ("yes", "no"))
-    checks.product(row, "most")
+    checks.product(row, "most", least=0)
     if row.values["priority"]:
         checks.sql(row, "priority", household_columns(), checks.whole_parameters)
     checks.reason(row, "reason")

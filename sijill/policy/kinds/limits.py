@@ -28,7 +28,7 @@ def _check(checks: Checks, row: Row) -> None:
         checks.problem(row, "neither at_least nor at_most is given")
     for column in ("at_least", "at_most"):
         if row.values[column]:
-            checks.product(row, column)
+            checks.product(row, column, least=0)
 
 
 KIND = Kind(

@@ -29,9 +29,18 @@ def _check(checks: Checks, row: Row) -> None:
         checks.one_of(row, "population", ("surveyed_households", "surveyed_people"))
     if row.values["operator"]:
         checks.one_of(row, "operator", OPERATORS)
-    for column in ("groups", "take", "threshold", "margin", "grace_cycles"):
+    if row.values["threshold"]:
+        checks.product(row, "threshold")
+    for column, least, is_whole in (
+        ("groups", 1, True),
+        ("take", 0, True),
+        ("margin", 0, False),
+        ("grace_cycles", 0, True),
+    ):
         if row.values[column]:
-            checks.product(row, column)
+            checks.product(row, column, least=least, is_whole=is_whole)
+    if row.values["groups"] and row.values["take"]:
+        checks.at_most(row, "take", "groups")
     checks.reason(row, "reason_in")
     if row.values["reason_out"]:
         checks.reason(row, "reason_out")

@@ -15,8 +15,8 @@ from sijill.policy.rows import Row
 
 def _check(checks: Checks, row: Row) -> None:
     checks.one_of(row, "programme", checks.programmes)
-    checks.product(row, "arrears_months")
-    checks.product(row, "instalment")
+    checks.product(row, "arrears_months", least=0, is_whole=True)
+    checks.product(row, "instalment", least=0, most=1)
     checks.one_of(row, "takes_back", ("facts", "all"))
 
 

@@ -14,7 +14,7 @@ from sijill.policy.rows import Row
 def _check(checks: Checks, row: Row) -> None:
     checks.one_of(row, "programme", checks.programmes)
     if row.values["months"]:
-        checks.product(row, "months")
+        checks.product(row, "months", least=1, is_whole=True)
         checks.reason(row, "reason")
 
 
