@@ -208,10 +208,9 @@ def _transition(comparison: Comparison, t: Transition) -> tuple[str, str, str, s
 def _benefits(page: Page, comparison: Comparison, programme: str) -> None:
     """What is paid for: the reason of a household that gets more or less and keeps its status."""
     names = sorted({benefit for _, of, benefit in comparison.by_benefit if of == programme})
-    pairs = [
-        (n, *(comparison.by_benefit.get((letter, programme, n), (0, 0.0)) for letter in comparison.sides))
-        for n in names
-    ]
+    none = (0, 0.0)
+    found = comparison.by_benefit
+    pairs = [(n, found.get(("a", programme, n), none), found.get(("b", programme, n), none)) for n in names]
     pairs.sort(key=lambda row: -max(row[1][1], row[2][1]))
     page.table(
         ("benefit", "households under A", "under B", f"A, {comparison.currency}", "B", "change"),
