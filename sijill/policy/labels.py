@@ -112,6 +112,13 @@ def missing_labels(policy: Policy, labels: Labels) -> list[str]:
                 name = row.values["indicator"]
                 own = ("value", f"{name}.{value}")
                 wanted[own if own in labels.texts else ("value", value)] = None
+    if policy.settings.inputs is None:
+        # An answer that no item names is shown too, with no points.
+        for row in policy.tables.get("indicators", ()):
+            if row.values["indicator"] in used:
+                for value in _codes(row.values["expression"]):
+                    own = ("value", f"{row.values['indicator']}.{value}")
+                    wanted[own if own in labels.texts else ("value", value)] = None
     for name in sorted(used - {"constant"}):
         wanted["indicator", name] = None
     for kind in ("criteria", "conditions"):
@@ -132,6 +139,17 @@ def missing_labels(policy: Policy, labels: Labels) -> list[str]:
         if lacking:
             out.append(f"{kind} {code} ({', '.join(lacking)})")
     return out
+
+
+def _codes(expression: str) -> tuple[str, ...]:
+    """Every answer of a coded column of the survey that is an indicator as it stands; of the head's, `head_…`."""
+    from intake.canonical import canonical
+
+    entities = canonical().entities
+    columns = dict(entities["survey_household"].columns)
+    columns |= {f"head_{name}": column for name, column in entities["survey_member"].columns.items()}
+    column = columns.get(expression.strip())
+    return column.codes if column is not None else ()
 
 
 def answers(condition: str) -> list[str]:
