@@ -340,7 +340,7 @@ def world(seed: int, n: int = 120) -> list[Row]:
     return [{"household_id": f"h{i}", **{c: draw.randint(0, 1) for c in "abcdefgh"}} for i in range(n)]
 
 
-@pytest.mark.parametrize("method", ["additive", "alkire_foster"])
+@pytest.mark.parametrize("method", ["additive", "alkire_foster", "proxy_means"])
 def test_adding_a_poor_trait_never_makes_a_household_less_poor(score: Score, method: str) -> None:
     draw = random.Random(7)
     before = world(7)
@@ -355,6 +355,11 @@ def test_adding_a_poor_trait_never_makes_a_household_less_poor(score: Score, met
     if method == "additive":
         weights = [f"s,d,{c},{c},{draw.randint(0, 9)}.{draw.randint(0, 99):02}" for c in "abcdefgh"]
         settings, rows = POINTS.format(ties="share", more=""), {"scorecard": weights}
+    elif method == "proxy_means":
+        settings = POINTS.replace("higher", "lower").format(ties="share", more="    method: proxy_means\n")
+        rows = {
+            "coefficients": ["s,,d,constant,,,9", *(f"s,,d,{c},,,-0.{k}7" for k, c in enumerate("abcdefgh"))]
+        }
     else:
         settings, rows = measure().replace("  m:", "  s:"), {
             "deprivations": [f"s,first,{c},{c},{k}/36" for k, c in enumerate("abcdefgh", 1)],
@@ -364,22 +369,28 @@ def test_adding_a_poor_trait_never_makes_a_household_less_poor(score: Score, met
     value, rank = scores(found), column(found, "score_rank")
     for row in before:
         name = row["household_id"]
-        assert value[name + "+"] >= value[name]  # type: ignore[operator]
+        poorer, was = value[name + "+"], value[name]
+        assert poorer is not None
+        assert was is not None
+        assert poorer <= was if method == "proxy_means" else poorer >= was
         assert rank[name + "+"] <= rank[name]
 
 
-def test_scaling_all_weights_changes_no_rank(score: Score) -> None:
+@pytest.mark.parametrize("method", ["additive", "proxy_means"])
+def test_scaling_all_weights_changes_no_rank(score: Score, method: str) -> None:
     draw = random.Random(3)
     weights = {c: draw.randint(1, 500) for c in "abcdefgh"}
     indicators = [f"{c},household,{c},boolean," for c in "abcdefgh"]
+
+    def rows(scale: Decimal) -> dict[str, list[str]]:
+        if method == "additive":
+            return {"scorecard": [f"s,d,{c},{c},{Decimal(w) * scale}" for c, w in weights.items()]}
+        return {"coefficients": [f"s,,d,{c},,,{Decimal(w) * scale}" for c, w in weights.items()]}
+
+    more = "    method: proxy_means\n" if method == "proxy_means" else ""
     ranks = [
         column(
-            score(
-                POINTS.format(ties="share", more=""),
-                world(3),
-                indicators=indicators,
-                scorecard=[f"s,d,{c},{c},{Decimal(w) * scale}" for c, w in weights.items()],
-            ),
+            score(POINTS.format(ties="share", more=more), world(3), indicators=indicators, **rows(scale)),
             "score_rank",
         )
         for scale in (Decimal(1), Decimal("0.001"), Decimal("37.5"))
