@@ -195,5 +195,6 @@ def _svg(title: str, parts: Sequence[str], names: Sequence[str]) -> str:
     return (
         f'<svg viewBox="0 -22 {_WIDTH} {_HEIGHT + 22}" role="img" aria-label="{escape(title)}" '
         f'xmlns="http://www.w3.org/2000/svg"><title>{escape(title)}</title>'
-        f'<text x="0" y="-6" style="font-weight:600;font-size:13px">{escape(title)}</text>{"".join(legend)}{"".join(parts)}</svg>'
+        f'<text x="0" y="-6" style="font-weight:600;font-size:13px">{escape(title)}</text>'
+        f"{''.join(legend)}{''.join(parts)}</svg>"
     )
