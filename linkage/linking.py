@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from linkage import duplicates, incremental, pages, review, state
 from linkage import people as people_module
-from linkage.ledger import LedgerChanges, record
+from linkage.ledger import FirstFilling, LedgerChanges, Linked, record
 from linkage.model import PROFILES, BlockingRule, LinkageError, Model, Profile, latest
 from linkage.pairs import LEAST_WEIGHT, score
 from linkage.people import Engine, People
@@ -211,10 +211,21 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
     clock = _Clock()
     run.say("reading and standardising names")
     connection = people_module.connect(run.installation.work)
-    try:
+    with ExitStack() as stack:
+        stack.callback(connection.close)
+        filling: list[FirstFilling] = []
+
+        def begin(register: pa.Table) -> None:
+            filled = FirstFilling(
+                warehouse, plain_text(register), spine=country.spine, cycle=run.cycle, run_id=run.run_id
+            )
+            filling.append(stack.enter_context(filled))
+
         query = f"select {', '.join(run.columns)}, {run.row_hash} as row_hash from {RECORDS}"
         with warehouse.stream(query) as records:
-            people = replace(people_module.load(connection, records, country.spine), engine=chosen_engine())
+            people = replace(
+                people_module.load(connection, records, country.spine, begin), engine=chosen_engine()
+            )
         clock.lap("standardise")
 
         model, was_trained = _model(people, run.installation, run.say)
@@ -255,52 +266,54 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         run.say("recording identifiers, and keeping what the next run builds on")
         token = str(uuid.uuid4())
         statistics = Statistics(people.n_spine, rules, twin_rules)
-        resolved = plain_text(connection.sql(_OUTCOME).to_arrow_table())
+        n_records = people.rows("resolved")
         sources = _by_source(connection, "resolved", "person_of")
         kept: Future[Path] = Future()
 
         def also(transaction: Transaction) -> None:
             review.write(transaction, doubtful, cycle=run.cycle, run_id=run.run_id)
-            _log(transaction, run, model, resolved.num_rows, last_adjudication, token, is_incremental=False)
+            _log(transaction, run, model, n_records, last_adjudication, token, is_incremental=False)
             kept.result()  # without a state to go with it, the ledger stays as it was
 
         # the database is at work here, DuckDB there
-        with ThreadPoolExecutor(1, thread_name_prefix="ledger") as ledger:
-            recorded = ledger.submit(
+        if filling[0].is_begun:
+            outcome = plain_text(connection.sql(f"{_OUTCOME} where r.band <> 'spine'").to_arrow_table())
+            recorded = filling[0].finish(Linked(outcome, model.sha256, also))
+        else:
+            outcome = plain_text(connection.sql(_OUTCOME).to_arrow_table())
+            recorded = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="ledger")).submit(
                 record,
                 warehouse,
-                resolved,
+                outcome,
                 spine=country.spine,
                 cycle=run.cycle,
                 model_sha256=model.sha256,
                 run_id=run.run_id,
                 also=also,
             )
-            try:
-                kept.set_result(
-                    state.save(
-                        people,
-                        run.file,
-                        {
-                            "token": token,
-                            "fingerprint": run.fingerprint(model),
-                            "statistics": statistics.dump(),
-                            "last_adjudication": str(last_adjudication),
-                        },
-                    )
+        try:
+            kept.set_result(
+                state.save(
+                    people,
+                    run.file,
+                    {
+                        "token": token,
+                        "fingerprint": run.fingerprint(model),
+                        "statistics": statistics.dump(),
+                        "last_adjudication": str(last_adjudication),
+                    },
                 )
-            except BaseException as error:
-                kept.set_exception(error)
-                raise
-            clock.lap("state")
-            with pages.made_beside(people, model, run.installation, run.cycle) as inspection:
-                changes = recorded.result()
+            )
+        except BaseException as error:
+            kept.set_exception(error)
+            raise
+        clock.lap("state")
+        with pages.made_beside(people, model, run.installation, run.cycle) as inspection:
+            changes = recorded.result()
         state.keep(kept.result(), run.file)
         clock.lap("ledger")
         n_spine = people_module.count(connection, "spine")
         provisional = _provisional(connection, "person_of")
-    finally:
-        connection.close()
     return LinkageSummary(
         spine_records=n_spine,
         provisional=provisional,
@@ -312,7 +325,7 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         model=model.path,
         model_sha256=model.sha256,
         was_trained=was_trained,
-        relinked=resolved.num_rows,
+        relinked=n_records,
         is_incremental=False,
         seconds=clock.seconds,
         page=inspection.page,
