@@ -110,17 +110,6 @@ def record(
     Raises:
         LinkageError: random identifiers kept colliding with assigned ones (the space is exhausted).
     """
-    literals = {
-        "spine": _literal(spine),
-        "cycle": _literal(cycle),
-        "model": _literal(model_sha256) if model_sha256 else "null::text",
-        "run": _literal(run_id) if run_id else "null::text",
-    }
-
-    def run(transaction: Transaction, statements: tuple[str, ...]) -> None:
-        for statement in statements:
-            transaction.execute(statement.format(**literals))
-
     with _begun(warehouse, few=withdrawn is not None) as transaction:
         if withdrawn is None and transaction.scalar(_IS_EMPTY):
             with _Filling(transaction, spine=spine, cycle=cycle, run_id=run_id) as filling:
@@ -129,6 +118,7 @@ def record(
                 filling.register(every.filter(is_spine).select(["source", "source_key", "entity"]))
                 changes = filling.others(every.filter(pc.invert(is_spine)), model_sha256)
         else:
+            run = _runner(spine, cycle, model_sha256, run_id)
             changes = _bring_up(transaction, resolved, withdrawn, run)
         if also is not None:
             also(transaction)
@@ -137,39 +127,58 @@ def record(
 
 @dataclass(frozen=True)
 class Linked:
-    """What a first filling waits for: the records that are not the register's, and what else to do.
+    """What a recording that is begun waits for: the records that are not the register's, and what else to do.
 
     Attributes:
         resolved: as `record` takes it, without the register's own records.
         model_sha256: of the model file that weighed the pairs.
         also: called inside the transaction, at its end.
+        withdrawn: as `record` takes it.
     """
 
     resolved: pa.Table
     model_sha256: str | None
     also: Callable[[Transaction], None]
+    withdrawn: pa.Table | None = None
 
 
-class FirstFilling:
-    """The first filling of an empty ledger, begun when only the register's people are known.
+class Recording:
+    """What `record` does, begun when only the register's people are known.
 
-    They are most of it, and nobody's link changes what is written of them: they are copied on a thread of
-    its own while records are still compared. It is the same one transaction as with `record`: it ends when the
-    rest is told, and if that never comes, nothing has happened.
+    Nobody's link changes what is written of them, and they are the greater part of a first filling: they are
+    written on a thread of its own while records are still compared. It is one transaction all the same: it ends
+    when the rest is told, and if that never comes, nothing has happened.
     """
 
     def __init__(
-        self, warehouse: Warehouse, register: pa.Table, *, spine: str, cycle: str, run_id: str
+        self,
+        warehouse: Warehouse,
+        register: pa.Table,
+        *,
+        spine: str,
+        cycle: str,
+        run_id: str,
+        is_complete: bool,
     ) -> None:
-        """Begin, with the register's records: `source, source_key, entity`; the others as of `record`."""
+        """Begin.
+
+        Args:
+            warehouse: where the ledger is.
+            register: records of the register: `source, source_key, entity`.
+            spine: as for `record`.
+            cycle: as for `record`.
+            run_id: as for `record`.
+            is_complete: whether `register` is the whole register; it is then written only where the ledger is
+                empty. Otherwise it is what is new in it.
+        """
         self._is_begun: Future[bool] = Future()
         self._linked: Future[Linked] = Future()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._changes = self._pool.submit(self._run, warehouse, register, spine, cycle, run_id)
+        self._changes = self._pool.submit(self._run, warehouse, register, spine, cycle, run_id, is_complete)
 
     @property
     def is_begun(self) -> bool:
-        """Whether the ledger is empty, so that it is being filled; waits for another linkage that is at it."""
+        """Whether it is being written, and waits for the rest; waits for another linkage that is at it."""
         return self._is_begun.result()
 
     def finish(self, linked: Linked) -> Future[LedgerChanges]:
@@ -186,24 +195,62 @@ class FirstFilling:
         self._pool.shutdown()
 
     def _run(
-        self, warehouse: Warehouse, register: pa.Table, spine: str, cycle: str, run_id: str
+        self, warehouse: Warehouse, register: pa.Table, spine: str, cycle: str, run_id: str, is_complete: bool
     ) -> LedgerChanges:
         try:
-            with _begun(warehouse) as transaction:
-                if not transaction.scalar(_IS_EMPTY):
-                    self._is_begun.set_result(False)
+            with _begun(warehouse, few=not is_complete) as transaction:
+                is_begun = not is_complete or bool(transaction.scalar(_IS_EMPTY))
+                self._is_begun.set_result(is_begun)
+                if not is_begun:
                     return LedgerChanges()
-                self._is_begun.set_result(True)
-                with _Filling(transaction, spine=spine, cycle=cycle, run_id=run_id) as filling:
-                    filling.register(register)
-                    linked = self._linked.result()
-                    changes = filling.others(linked.resolved, linked.model_sha256)
-                linked.also(transaction)
+                write = self._fill if is_complete else self._add
+                changes, also = write(transaction, register, spine, cycle, run_id)
+                also(transaction)
                 return changes
         except BaseException as error:
             if not self._is_begun.done():
                 self._is_begun.set_exception(error)
             raise
+
+    def _fill(
+        self, transaction: Transaction, register: pa.Table, spine: str, cycle: str, run_id: str
+    ) -> tuple[LedgerChanges, Callable[[Transaction], None]]:
+        """Fill an empty ledger; what is added, and what else to do."""
+        with _Filling(transaction, spine=spine, cycle=cycle, run_id=run_id) as filling:
+            filling.register(register)
+            linked = self._linked.result()
+            return filling.others(linked.resolved, linked.model_sha256), linked.also
+
+    def _add(
+        self, transaction: Transaction, register: pa.Table, spine: str, cycle: str, run_id: str
+    ) -> tuple[LedgerChanges, Callable[[Transaction], None]]:
+        """Add to the ledger; what is added, and what else to do."""
+        nothing = register.select(["source", "source_key"]).slice(0, 0)
+        first = _bring_up(transaction, _as_resolved(register), nothing, _runner(spine, cycle, None, run_id))
+        transaction.execute("discard temp")
+        linked = self._linked.result()
+        then = _bring_up(
+            transaction, linked.resolved, linked.withdrawn, _runner(spine, cycle, linked.model_sha256, run_id)
+        )
+        kinds = LedgerChanges.__dataclass_fields__
+        total = LedgerChanges(**{kind: getattr(first, kind) + getattr(then, kind) for kind in kinds})
+        return total, linked.also
+
+
+def _as_resolved(register: pa.Table) -> pa.Table:
+    """Records of the register as `record` takes them: each stands for itself."""
+    n = register.num_rows
+    return pa.table(
+        {
+            **{name: register[name] for name in ("source", "source_key", "entity")},
+            "spine_key": register["source_key"],
+            "match_weight": pa.nulls(n, pa.float64()),
+            "match_probability": pa.nulls(n, pa.float64()),
+            "band": pa.repeat(pa.scalar("spine"), n),
+            "person": pa.nulls(n, pa.int64()),
+            "reason": pa.nulls(n, pa.string()),
+        }
+    )
 
 
 @contextmanager
@@ -221,6 +268,22 @@ def _begun(warehouse: Warehouse, *, few: bool = False) -> Iterator[Transaction]:
 
 
 _Run = Callable[[Transaction, tuple[str, ...]], None]
+
+
+def _runner(spine: str, cycle: str, model_sha256: str | None, run_id: str) -> _Run:
+    """Runs statements with a run's constants in them."""
+    literals = {
+        "spine": _literal(spine),
+        "cycle": _literal(cycle),
+        "model": _literal(model_sha256) if model_sha256 else "null::text",
+        "run": _literal(run_id) if run_id else "null::text",
+    }
+
+    def run(transaction: Transaction, statements: tuple[str, ...]) -> None:
+        for statement in statements:
+            transaction.execute(statement.format(**literals))
+
+    return run
 
 
 def _bring_up(
