@@ -229,13 +229,14 @@ def _write_record(
 ) -> None:
     """One record in one cell, a field a line, in red what differs from the other."""
     plain, differs, cell = formats
-    said = words()["fields"]
+    said, coded = words()["fields"], words()["values"]
     fragments: list[Any] = [plain, f"[{source}]"]
     for field in fields:
         value, other = values.get(field), others.get(field)
         label = said.get(field, {}).get("ar", field)
         is_different = value is not None and other is not None and value != other
-        fragments += [plain, f"\n{label}: ", differs if is_different else plain, str(value or "—")]
+        shown = coded.get(field, {}).get(value, {}).get("ar") or str(value or "—")
+        fragments += [plain, f"\n{label}: ", differs if is_different else plain, shown]
     sheet.write_rich_string(*place, *fragments, cell)
 
 
@@ -473,8 +474,3 @@ def _read(file: Path) -> tuple[bytes, list[tuple[int, dict[str, str]]]]:
         for place in range(_FIRST_ROW, table.num_rows)
     ]
     return content, [(line, row) for line, row in rows if any(row[c] for c in COLUMNS if c != "number")]
-
-
-def describe(pair: Mapping[str, Any]) -> str:
-    """A pair in one line without personal data: its evidence in English words."""
-    return "; ".join(evidence_in_words(pair["evidence"], "en"))

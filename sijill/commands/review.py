@@ -6,8 +6,9 @@ decisions (`linkage.linking`). Nothing printed here is personal: pairs go by the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -134,30 +135,37 @@ def list_(
             rows = warehouse.rows(
                 "select * from identity.ruling order by adjudication_id desc limit :limit", {"limit": limit}
             )
-            table = Table("pair", "sources", "decision", "same", "different", "when")
+            table = Table("pair", "sources", "decision", "votes", "when")
+            table.columns[0].no_wrap = True  # a reference is for copying
             for row in rows:
                 table.add_row(
                     row["review_id"],
-                    f"{row['source']} / {row['other_source']}",
+                    f"{row['source']}\n{row['other_source']}",
                     row["decision"],
-                    str(row["n_same"]),
-                    str(row["n_different"]),
-                    f"{row['decided_at']:%Y-%m-%d %H:%M}",
+                    f"{row['n_same']} : {row['n_different']}",
+                    f"{row['decided_at']:%Y-%m-%d}",
                 )
-        else:
-            table = Table("pair", "sources", "probability", "household", "last payment", "why", "evidence")
-            for pair in sheet.pending(warehouse, clerk=clerk, limit=limit):
-                probability = pair["match_probability"]
-                table.add_row(
-                    pair["review_id"],
-                    f"{pair['source']} / {pair['other_source']}",
-                    "" if probability is None else f"{probability:.1%}",
-                    str(pair["n_household"] or ""),
-                    str(pair["amount"] or ""),
-                    sheet.words()["reasons"].get(pair["reason"], {}).get("en", pair["reason"]),
-                    sheet.describe(pair),
-                )
-    out.print(table)
+            out.print(table)
+            return
+        for pair in sheet.pending(warehouse, clerk=clerk, limit=limit):
+            _print_pair(pair)
+
+
+def _print_pair(pair: Mapping[str, Any]) -> None:
+    from linkage import sheet
+
+    out.print(f"[bold]{pair['review_id']}[/bold]  {pair['source']} / {pair['other_source']}", highlight=False)
+    facts = [sheet.words()["reasons"].get(pair["reason"], {}).get("en", pair["reason"])]
+    if pair["match_probability"] is not None:
+        facts.append(f"probability of one person {pair['match_probability']:.1%}")
+    if pair["n_household"]:
+        facts.append(f"household of {pair['n_household']}")
+    if pair["amount"]:
+        facts.append(f"last payment {pair['amount']:,}")
+    out.print("  " + "; ".join(facts), highlight=False, soft_wrap=True)
+    for evidence in sheet.evidence_in_words(pair["evidence"], "en"):
+        out.print(f"    {evidence}", highlight=False, soft_wrap=True)
+    out.print()
 
 
 @app.command()

@@ -83,6 +83,9 @@ def test_the_sheet_shows_both_records_side_by_side_and_evaluates_nothing(
     assert first["review_id"] == pairs[0]["review_id"]
     assert str(pairs[0]["record"]["given_name"]) in str(first["record"])
     assert str(pairs[0]["other_record"]["given_name"]) in str(first["other"])
+    records = [str(cell) for row in rows[3:] for cell in row[1:3]]
+    assert any("الجنس: أنثى" in record or "الجنس: ذكر" in record for record in records)
+    assert not any("male" in record for record in records)
     assert "دليل" in str(first["evidence"])
     assert "indice" in str(first["evidence"])
     with zipfile.ZipFile(file) as book:

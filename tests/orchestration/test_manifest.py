@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -56,3 +57,13 @@ def test_a_project_that_does_not_parse_is_said_and_keeps_what_there_was(project:
         manifest.parsed_for("x")
     assert (folder / "manifest.json").read_bytes() == before
     assert manifest._kept() is None
+
+
+def test_sources_that_may_not_be_written_leave_it_to_the_data_folder(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIJILL_HOME", str(tmp_path / "home"))
+    # root may write anywhere
+    monkeypatch.setattr(manifest.os, "access", lambda _path, mode: mode != os.W_OK)
+    assert manifest._up_to_date() == tmp_path / "home" / "dbt_project" == manifest._kept()
+    assert not (project / "target").exists()
