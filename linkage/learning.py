@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linkage.model import HOLDER, BlockingRule, columns_of
+from linkage.standardise import NAME_PARTS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -34,6 +35,8 @@ RANDOM_PAIRS = 200_000
 """Pairs at random that teach how often strangers agree."""
 
 _SMOOTHING = 0.5
+_NEVER = 0.0001
+_SECOND_SCRIPT = 0.01
 # A person's own given name and birth date seldom differ altogether. Where duplicates are rare, expectation-
 # maximisation would else take the class of brothers and sisters for that of true pairs
 _OWN = ("given", "birth_date")
@@ -169,6 +172,7 @@ class Sample:
         random: for each field, counts of each level value among random pairs.
         n_left, n_right: records that were looked at, and all that they could be.
         n_pairs: that a whole run would compare at random (for deduplication, half the square).
+        may_be_respelt: whether two records of one person may be in two scripts: those of two files always may.
     """
 
     fields: list[Field]
@@ -183,6 +187,7 @@ class Sample:
     dedupe: bool
     left_id: Ints
     right_id: Ints
+    may_be_respelt: bool = True
 
 
 def draw(
@@ -211,7 +216,8 @@ def draw(
     )
     n_sampled = int(connection.execute("select count(*) from sampled").fetchall()[0][0])
     condition = " and l.record_id <> r.record_id" if dedupe else ""
-    if dedupe and "household" in columns_of(connection, left):
+    is_roster = dedupe and "household" in columns_of(connection, left)
+    if is_roster:
         # a roster names each member once: these pairs are false, and would teach what a family is
         condition += " and (l.household = r.household) is not true"
     blocked = " union ".join(
@@ -266,7 +272,22 @@ def draw(
     ]
     return Sample(found, np.asarray(data["g"], dtype=np.int64), np.asarray(data["o"], dtype=np.int64), levels,
                   np.stack(weights, axis=1), np.stack(more, axis=1), random, n_sampled, n_right, dedupe,
-                  np.asarray(data["a"], dtype=np.int64), np.asarray(data["b"], dtype=np.int64))  # fmt: skip
+                  np.asarray(data["a"], dtype=np.int64), np.asarray(data["b"], dtype=np.int64),
+                  not dedupe or (is_roster and _has_two_scripts(connection, left)))  # fmt: skip
+
+
+def _has_two_scripts(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether some records of a file have their names in Arabic letters alone, and others in Latin ones alone.
+
+    A class of one person in two scripts would, where there are none, take relatives. It also needs to be told who
+    lives with whom: without that, twins in two scripts are too much like it.
+    """
+    arabic, latin = (
+        " or ".join(f"({part}_{script} is not null and {part}_{other} is null)" for part in NAME_PARTS)
+        for script, other in (("ar", "la"), ("la", "ar"))
+    )
+    of_one = f"select least(avg(({arabic})::int), avg(({latin})::int)) from {table}"
+    return float(connection.execute(of_one).fetchall()[0][0]) >= _SECOND_SCRIPT
 
 
 @dataclass(frozen=True)
@@ -341,6 +362,17 @@ def _own_kept(f: Field, m: Floats) -> Floats:
     return m
 
 
+def _respelt(m: Floats) -> Floats:
+    """`m` of names that are written in another script, and so never by the same letters.
+
+    Without it, this class would take brothers and sisters whom nothing tells apart from one person: they share the
+    spelling of their family's name.
+    """
+    m[-1] = min(m[-1], _NEVER)
+    shares: Floats = m / m.sum()
+    return shares
+
+
 def _of_relatives(f: Field, shares: Floats, u: Floats) -> Floats:
     """`shares` of the levels among relatives, no more alike than two persons are in what is a person's own."""
     if f.name == "birth_date":
@@ -394,7 +426,7 @@ def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
         u.append(observed)
     own = [
         [_start(f, u[i], is_respelt and f.tf is not None) for i, f in enumerate(fields)]
-        for is_respelt in ((False,) if sample.dedupe else (False, True))
+        for is_respelt in ((False, True) if sample.may_be_respelt else (False,))
     ]
     n_same = len(own)
     for shared in _SHARED:
@@ -438,6 +470,8 @@ def fit_classes(sample: Sample, iterations: int = 40) -> Learnt:
                 shares[i] = (found[k] + _SMOOTHING) / (found[k].sum() + _SMOOTHING * f.n_levels)
                 if k < n_same:
                     shares[i] = _own_kept(f, shares[i])
+                    if k and sample.dedupe and f.tf is not None:
+                        shares[i] = _respelt(shares[i])
                 else:
                     shares[i] = _of_relatives(f, shares[i], u[i])
             if not f.fixed_u:

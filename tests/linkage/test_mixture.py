@@ -28,8 +28,11 @@ def _names(rng: random.Random, n: int) -> list[str]:
     return ["".join(rng.choice(letters) + rng.choice("aeiou") for _ in range(3)) for _ in range(n)]
 
 
-def _surveyed(homes: int, seed: int) -> tuple[pa.Table, pa.Table]:
-    """Households of brothers and sisters, a fifth of them surveyed twice, and who is who."""
+_ARABIC = str.maketrans("bdfghklmnrstaiou", "بدفقهكلمنرستايوو", "e")
+
+
+def _surveyed(homes: int, seed: int, *, second_in_arabic: bool = False) -> tuple[pa.Table, pa.Table]:
+    """Households of brothers and sisters, a fifth surveyed twice (half of these in two scripts), and who is who."""
     rng = random.Random(seed)
     names = _names(rng, 300)
     rows, truth = [], []
@@ -40,9 +43,12 @@ def _surveyed(homes: int, seed: int) -> tuple[pa.Table, pa.Table]:
             for visit in range(1 + (home % 5 == 0)):
                 key = f"{home}-{member}-{visit}"
                 said = given if rng.random() > 0.1 else given[:-1] + rng.choice("aeiou")
-                rows.append((key, said, father, mother, family, born if rng.random() > 0.05 else None, town))
+                told = [said, father, mother, family]
+                if visit and second_in_arabic and home % 10:
+                    told = [name.translate(_ARABIC) for name in told]
+                rows.append((key, f"{home}-{visit}", *told, born if rng.random() > 0.05 else None, town))
                 truth.append((key, f"{home}-{member}"))
-    columns = ["k", "given", "father", "mother", "family", "born", "town"]
+    columns = ["k", "home", "given", "father", "mother", "family", "born", "town"]
     people = pa.table(dict(zip(columns, zip(*rows, strict=True), strict=True)))
     keys, persons = zip(*truth, strict=True)
     return people, pa.table({"side": ["left"] * len(keys), "key": keys, "person": persons})
@@ -59,6 +65,19 @@ def test_brothers_and_sisters_are_not_taken_for_one_person_where_no_household_is
     assert measured.recall >= 0.9
     assert measured.gap <= 0.02
     assert measured.cluster_f1 >= 0.98
+
+
+def test_a_household_visited_again_is_found_where_the_second_visit_is_in_the_other_script(
+    tmp_path: Path,
+) -> None:
+    people, truth = _surveyed(600, 3, second_in_arabic=True)
+    pq.write_table(people, tmp_path / "people.parquet")
+    spec = {"key": "k", "given_name": "given", "father": "father", "mother": "mother", "family_name": "family",
+            "birth_date": "born", "city": "town", "household_key": "home"}  # fmt: skip
+    measured = reliability(match_files(Spec.parse(spec), tmp_path / "people.parquet"), truth)
+    assert measured.precision >= 0.99
+    assert measured.recall >= 0.95
+    assert measured.gap <= 0.02
 
 
 def _sample(levels: list[tuple[int, int, int]], fields: list[Field]) -> Sample:
