@@ -5,7 +5,7 @@
 writes a section of `benchmarks/linkage_speed.md`. Four measurements, each in a process of its own:
 
 - the whole stage, from `landing.canonical_person_record` in PostgreSQL to the identifier ledger;
-- `predict` and `resolve` over the standardised people that this stage made;
+- `predict` and `resolve` over the same records, standardised;
 - raw Splink over the same tables with the same comparisons, parameters and blocking rules: `predict`, then its
   clustering by single best links.
 
@@ -145,7 +145,7 @@ def generate(connection: duckdb.DuckDBPyConnection, n_survey: int, n_register: i
             sex, birth_place, null, null, null
         from somebody where person >= {first} and person < {first + n_survey}"""
     # intake keeps such a hash beside each row that it lands
-    return f"select *, (hash(*columns(*)) >> 1)::bigint as person_hash from ({query})"
+    return f"select (hash(*columns(*)) >> 1)::bigint as person_hash, * from ({query})"
 
 
 def _happens(what: str, share: float) -> str:
@@ -166,9 +166,10 @@ def _missed(column: str, share: float) -> str:
     return f"case when not ({_happens(f'no {column}', share)}) then {_slipped(column)} end"
 
 
-def _server_seconds(home: Path) -> float:
+def _server_seconds(home: Path, *, settled: bool = True) -> float:
     """Processor seconds of the embedded server, its sessions that ended and those that live."""
-    time.sleep(0.5)  # a session just closed is not yet counted with its parent
+    if settled:
+        time.sleep(0.5)  # a session just closed is not yet counted with its parent
     try:
         server = psutil.Process(int((home / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0]))
         used = sum(server.cpu_times()[:4])
@@ -230,28 +231,19 @@ def _plain(reader: Any) -> Any:
 
 
 def stage(home: Path) -> dict[str, Any]:
-    """The whole stage; the standardised people are kept for the other two measurements."""
+    """The whole stage."""
     installation = Installation(_country()[0], "speed", home)
-    spent: list[tuple[float, float]] = []
     processor: dict[str, float] = {}
-    load, lap = people.load, linking._Clock.lap
+    lap = linking._Clock.lap
     of_server: dict[str, float] = {}
     last, last_server = [0.0], [0.0]
-
-    def kept(*arguments: Any, **more: Any) -> Any:
-        found = load(*arguments, **more)
-        began = time.monotonic(), time.process_time()
-        for table in _TABLES:
-            found.connection.execute(f"copy {table} to '{home / table}.parquet'")
-        spent.append((time.monotonic() - began[0], time.process_time() - began[1]))
-        return found
 
     def timed(clock: Any, name: str) -> None:
         lap(clock, name)
         now = time.process_time()
         processor[name] = now - last[0]
         last[0] = now
-        server = _server_seconds(home)
+        server = _server_seconds(home, settled=False)
         of_server[name] = server - last_server[0]
         last_server[0] = server
 
@@ -266,17 +258,24 @@ def stage(home: Path) -> dict[str, Any]:
         }
 
     with (
-        mock.patch.object(people, "load", kept),
         mock.patch.object(linking._Clock, "lap", timed),
         Warehouse.open(installation) as warehouse,
     ):
-        found = _measured(run, home)
-    wall, used = (sum(side) for side in zip(*spent, strict=True))
-    found["wall"] = round(found["wall"] - wall, 1)
-    found["processor"] = round(found["processor"] - used, 1)
-    found["seconds"]["standardise"] -= wall
-    found["by_step"]["standardise"] -= used
-    return found
+        return _measured(run, home)
+
+
+def keep(home: Path) -> dict[str, Any]:
+    """Keep the standardised people for the two measurements that follow."""
+    country = _country()[0]
+    installation = Installation(country, "speed", home)
+    with (
+        Warehouse.open(installation) as warehouse,
+        warehouse.stream(f"select * from {linking.RECORDS}") as records,
+    ):
+        found = people.load(people.connect(home), records, country.spine)
+        for table in _TABLES:
+            found.connection.execute(f"copy {table} to '{home / table}.parquet'")
+    return {}
 
 
 def delta(home: Path) -> dict[str, Any]:
@@ -368,6 +367,7 @@ def raw(home: Path) -> dict[str, Any]:
 _STEPS: dict[str, Callable[[Path], dict[str, Any]] | None] = {
     "land": None,
     "stage": stage,
+    "keep": keep,
     "delta": delta,
     "ours": ours,
     "raw": raw,

@@ -50,17 +50,13 @@ def twin_rules(people: People, name: str, loose: str) -> dict[BlockingRule, int]
     return affordable_rules(people.connection, loose, loose, name)
 
 
-def select_loose(
+def find_loose(
     people: People,
     profiles: Mapping[str, Profile],
     resolved: str,
     surveys: Collection[str],
 ) -> tuple[str, ...]:
-    """Create `loose`, the unlinked records, and `loose_<profile>`, their identities; the profiles of them.
-
-    An identity that several records share stands there twice, the second time with its `record_id`
-    negative: whether its records are one person is a question like any other.
-    """
+    """Create `loose`, the unlinked records; the profiles of those that are compared."""
     connection = people.connection
     dated = [name for name in people.profiles if is_dated(profiles[name])]
     connection.execute(
@@ -70,19 +66,32 @@ def select_loose(
             source in ({_list(surveys)}) or (band = 'none' and profile in ({_list(dated)})) as is_person
         from {resolved} where band in ('review', 'none')"""
     )
-    found = tuple(
+    return tuple(
         name for name in people.profiles if count(connection, "loose", f"profile = '{name}' and is_person")
     )
-    for name in found:
-        connection.execute(
-            f"""create or replace temp table loose_{name} as
-            with held as (select record_id, count(*) as n from loose where profile = '{name}' group by record_id)
-            select p.* from people_{name} as p semi join held using (record_id)
-            union all by name
-            select p.* replace (-p.record_id as record_id) from people_{name} as p
-            semi join (select record_id from held where n > 1) as h using (record_id)"""
+
+
+def loose_people(name: str, found: Collection[str], only: str | None = None) -> str:
+    """Query of the identities of a profile in `loose`, for `loose_<profile>`; none where it is not among `found`.
+
+    An identity that several records share stands there twice, the second time with its `record_id`
+    negative: whether its records are one person is a question like any other.
+
+    Args:
+        name: of the profile.
+        found: result of `find_loose`.
+        only: table (record_id) of the identities wanted; by default all.
+    """
+    if name not in found:
+        return f"select * from people_{name} limit 0"
+    some = f"and record_id in (select record_id from {only})" if only else ""
+    return f"""with held as (
+            select record_id, count(*) as n from loose where profile = '{name}' {some} group by record_id
         )
-    return found
+        select p.* from people_{name} as p semi join held using (record_id)
+        union all by name
+        select p.* replace (-p.record_id as record_id) from people_{name} as p
+        semi join (select record_id from held where n > 1) as h using (record_id)"""
 
 
 def note_identities(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:
@@ -105,7 +114,7 @@ def score_twins(
     A pair of an identity with itself is the question whether its records are one person.
 
     Args:
-        people: after `select_loose`.
+        people: after `find_loose`, with `loose_<profile>`.
         profiles: what was learnt.
         names: profiles to compare.
         rules: of blocking, by profile.

@@ -12,10 +12,12 @@ person that one of these claims or claimed. Provisional people are told to the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from linkage import duplicates
@@ -74,13 +76,14 @@ def find_changes(
     Raises:
         LinkageError: a key that comes twice.
     """
-    # a hash that is kept is found again by itself; one that is made is costly to make again
-    key = ("row_hash",) if hashed.isidentifier() else ("source", "source_key")
-    read = ", ".join(dict.fromkeys([*(name for name in key if name != "row_hash"), f"{hashed} as row_hash"]))
-    with warehouse.stream(f"select {read} from {records}") as now:
-        connection.register("hash_stream", now)
-        connection.execute("create or replace temp table hash_now as select * from hash_stream")
-        connection.unregister("hash_stream")
+    is_kept = hashed.isidentifier()
+    if is_kept:
+        _read_hashes(connection, warehouse, records, hashed)
+    else:
+        with warehouse.stream(f"select source, source_key, {hashed} as row_hash from {records}") as now:
+            connection.register("hash_stream", now)
+            connection.execute("create or replace temp table hash_now as select * from hash_stream")
+            connection.unregister("hash_stream")
     connection.execute(
         """create or replace temp table differing as
         select n.row_hash, r.place from (select row_hash from hash_now) as n
@@ -94,9 +97,11 @@ def find_changes(
     is_shared = total - n_new != count(connection, "state.record") - n_gone
     if is_shared or max(n_new, n_gone) > MAXIMUM_SHARE * total:
         return None
+    # a hash that is kept is found again by itself; one that is made is costly to make again
+    key = "row_hash" if is_kept else "source, source_key"
     keys = _plain(
         connection.sql(
-            f"select distinct {', '.join(key)} from hash_now semi join differing using (row_hash)"
+            f"select distinct {key} from hash_now semi join differing using (row_hash)"
         ).to_arrow_table()
     )
     connection.execute("drop table hash_now")
@@ -125,6 +130,20 @@ def find_changes(
     return Changes(n_new, _plain(connection.sql("from withdrawn").to_arrow_table()))
 
 
+def _read_hashes(
+    connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, records: str, hashed: str
+) -> None:
+    """Create `hash_now` (row_hash) from hashes that are kept, packed by the server: millions of rows are slow."""
+    packed = warehouse.read(
+        f"""select string_agg(int8send(coalesce({hashed}, 0)), ''::bytea) as packed
+        from {records} group by {hashed} & 15"""  # a value of PostgreSQL has 1 GB at most
+    )["packed"]
+    numbers = np.frombuffer(b"".join(packed.to_pylist()), dtype=">i8").astype(np.int64)
+    connection.register("hash_packed", pa.table({"row_hash": numbers}))
+    connection.execute("create or replace temp table hash_now as select * from hash_packed")
+    connection.unregister("hash_packed")
+
+
 def _fetch(
     connection: duckdb.DuckDBPyConnection,
     warehouse: Warehouse,
@@ -133,15 +152,19 @@ def _fetch(
     hashed: str,
     keys: pa.Table,
 ) -> None:
-    """Create `raw_change`: the records that `keys` names, by their keys or by their hash."""
-    named = [hashed if name == "row_hash" else name for name in keys.column_names]
+    """Create `raw_change`: the records that `keys` names, by their hash or by their keys."""
+    query = f"select {', '.join(columns)}, {hashed} as row_hash from {records}"
     with warehouse.transaction() as transaction, transaction.connection.cursor() as cursor:
-        cursor.adbc_ingest("changed_key", keys, mode="create", temporary=True)
-        cursor.execute("analyze changed_key")
-        cursor.execute(
-            f"select {', '.join(columns)}, {hashed} as row_hash from {records}"
-            f" where ({', '.join(named)}) in (select {', '.join(keys.column_names)} from changed_key)"
-        )
+        if keys.column_names == ["row_hash"]:
+            # in the statement itself: a temporary table would keep it to one processor
+            wanted = ",".join(map(str, keys["row_hash"].to_pylist()))
+            cursor.execute(f"{query} where {hashed} = any('{{{wanted}}}'::bigint[])")
+        else:
+            cursor.adbc_ingest("changed_key", keys, mode="create", temporary=True)
+            cursor.execute("analyze changed_key")
+            cursor.execute(
+                f"{query} where (source, source_key) in (select source, source_key from changed_key)"
+            )
         stream = cursor.fetch_record_batch()
         connection.register("change_stream", stream)
         connection.execute("create or replace temp table raw_change as select * from change_stream")
@@ -161,7 +184,8 @@ def update(
 ) -> int:
     """Bring the attached state up to date with the tables of `find_changes`; the pairs scored.
 
-    Creates `outcome`, the records to tell the ledger, as `linkage.ledger.record` takes them.
+    Creates `outcome`, the records to tell the ledger, as `linkage.ledger.Linked` takes them; and `told`
+    (source, source_key), these and the register's.
 
     Args:
         people: with the state attached; tables of the state are seen by the names of a full run.
@@ -213,10 +237,8 @@ def update(
         """create or replace temp table outcome as
         select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band, p.person,
             r.reason
-        from (
-            select * from state.resolved semi join told using (source, source_key)
-            union all by name select * from resolved where band = 'spine'
-        ) as r left join person_of as p using (source, source_key)"""
+        from state.resolved as r semi join told using (source, source_key)
+        left join person_of as p using (source, source_key)"""
     )
     connection.execute("delete from state.person_of")
     connection.execute("insert into state.person_of select * from person_of")
@@ -302,7 +324,7 @@ def _score(people: People, profiles: Mapping[str, Profile], statistics: Statisti
             statistics.rules.get(name, ()),
             "pair_new",
             new=(f"new_{name}", "spine_new"),
-            known=(f"people_{name}", "spine"),
+            known=(f"state.people_{name}", "state.spine"),
             prior=profiles[name].prior(statistics.n_spine),
             least_weight=LEAST_WEIGHT,
         )
@@ -379,7 +401,7 @@ def _twins(
 ) -> int:
     """Update the pairs of records that link to nobody; the pairs scored."""
     connection = people.connection
-    names = duplicates.select_loose(people, profiles, "state.resolved", surveys)
+    names = duplicates.find_loose(people, profiles, "state.resolved", surveys)
     duplicates.note_identities(connection, names)
     connection.execute(
         "create or replace temp table fresh as"
@@ -392,14 +414,15 @@ def _twins(
             or right_id not in (select record_id from loose_identity)"""
     )
     parts = ["select 0::bigint as left_id, 0::bigint as right_id, 0::double as match_weight where false"]
-    for name in names:
+    for name in people.profiles:
         connection.execute(
-            f"create or replace temp table fresh_{name} as"
-            f" select * from loose_{name} where abs(record_id) in (select record_id from fresh)"
+            f"""delete from state.loose_{name} where abs(record_id) in (select record_id from fresh)
+                or abs(record_id) not in (select record_id from loose_identity)"""
         )
+        if name not in names:
+            continue
         connection.execute(
-            f"create or replace temp table stale_{name} as"
-            f" select * from loose_{name} where abs(record_id) not in (select record_id from fresh)"
+            f"create or replace temp table fresh_{name} as {duplicates.loose_people(name, names, 'fresh')}"
         )
         table = f"twin_{name}"
         score_within(
@@ -408,10 +431,11 @@ def _twins(
             statistics.twin_rules.get(name, ()),
             table,
             new=f"fresh_{name}",
-            known=f"stale_{name}",
+            known=f"state.loose_{name}",
             prior=duplicates.prior(profiles[name], statistics.n_spine),
             least_weight=duplicates.LEAST_WEIGHT,
         )
+        connection.execute(f"insert into state.loose_{name} by name select * from fresh_{name}")
         parts.append(f"select * from {table}")
     duplicates.merge_twins(connection, " union all ".join(parts), "twin_new")
     connection.execute("insert into state.twin by name select * from twin_new")
@@ -420,22 +444,74 @@ def _twins(
     return count(connection, "twin_new")
 
 
-def touched(transaction: Transaction) -> None:
-    """Create `touched_now` in PostgreSQL: the records told to the ledger, for `linkage.review.write`."""
-    transaction.execute(
-        """create temp table touched_now on commit drop as
-        select source, source_key from resolved_now union select source, source_key from withdrawn_now"""
-    )
+def register(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The register's records that the ledger does not know as they are: `source, source_key, entity`.
+
+    A person of the register is told by the key alone: whatever else changed, nothing is written.
+    """
+    entity = "entity" if "entity" in _columns(connection, "raw_change") else "null::text"
+    return connection.sql(
+        f"""select source, source_key, {entity} as entity from raw_change
+        semi join (select source from state.source_profile where profile = 'spine') using (source)
+        except select source, source_key, entity from gone_record"""
+    ).to_arrow_table()
+
+
+def touched(transaction: Transaction, told: pa.Table) -> None:
+    """Create `touched_now` in PostgreSQL: the records told and those withdrawn, for `linkage.review.write`."""
+    with transaction.connection.cursor() as cursor:
+        cursor.adbc_ingest("touched_now", told, mode="create", temporary=True)
+    transaction.execute("insert into touched_now select source, source_key from withdrawn_now")
     transaction.execute("analyze touched_now")
+
+
+def note_doubted(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create `doubted` (record_id): whose pairs for clerks may be other than they were; and their `spine_key`.
+
+    They are the told records, and those that were compared with a told record of the register.
+    """
+    connection.execute(
+        """create or replace temp table doubted as
+        select record_id from state.resolved semi join told using (source, source_key)
+        union
+        select record_id from state.pair
+        where spine_id in (select record_id from resolved where band = 'spine')"""
+    )
+    # it goes before the state's
+    connection.execute(
+        """create or replace temp table spine_key as
+        select record_id, source_key from state.record where profile = 'spine' and record_id in (
+            select spine_id from state.pair semi join doubted using (record_id)
+            union select spine_id from state.resolved semi join doubted using (record_id)
+            union select record_id from ruled)"""
+    )
 
 
 def keep_doubtful(connection: duckdb.DuckDBPyConnection) -> None:
     """Of `doubtful`, keep the pairs that one of the told records is in."""
+    connection.execute("drop table temp.spine_key")
     connection.execute(
         """create or replace temp table doubtful as
         select * from doubtful where (source, source_key) in (select source, source_key from told)
             or (other_source, other_key) in (select source, source_key from told)"""
     )
+
+
+@contextmanager
+def doubtful_alone(people: People) -> Iterator[None]:
+    """Let `spine` and `people_<profile>` be the people of `doubtful` alone, while the block runs."""
+    connection = people.connection
+    names = ("spine", *(f"people_{name}" for name in people.profiles))
+    for name in names:
+        connection.execute(
+            f"""create temp table {name} as select p.* from state.{name} as p join (
+                select rowid as place from state.{name}
+                where record_id in (select left_id from doubtful union select right_id from doubtful)
+            ) as d on d.place = p.rowid"""
+        )
+    yield
+    for name in names:
+        connection.execute(f"drop table temp.{name}")
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:

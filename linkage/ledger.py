@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from linkage.model import LinkageError
 from warehouse import Transaction, Warehouse
@@ -60,13 +63,19 @@ def check_digits(bodies: np.ndarray) -> np.ndarray:
     return 98 - (bodies.astype(np.int64) * 100) % 97
 
 
-def random_social_ids(n: int) -> pa.Array:
-    """`n` different identifiers of twelve digits, from the system's randomness, in random order."""
+def random_social_ids(n: int, taken: pa.Array | None = None) -> pa.Array:
+    """`n` different identifiers of twelve digits, from the system's randomness, in random order.
+
+    None of them is among those `taken`.
+    """
     generator = np.random.default_rng(secrets.randbits(256))
     bodies = np.empty(0, dtype=np.int64)
+    apart = None if taken is None else np.asarray(taken.cast(pa.int64())) // 100
     while len(bodies) < n:
         more = generator.integers(10 ** (_BODY_DIGITS - 1), 10**_BODY_DIGITS, n - len(bodies), dtype=np.int64)
         bodies = np.unique(np.concatenate([bodies, more]))
+        if apart is not None:
+            bodies = bodies[~np.isin(bodies, apart)]
     bodies = generator.permutation(bodies)[:n]
     return pa.array(bodies * 100 + check_digits(bodies)).cast(pa.string())
 
@@ -101,6 +110,168 @@ def record(
     Raises:
         LinkageError: random identifiers kept colliding with assigned ones (the space is exhausted).
     """
+    with _begun(warehouse, few=withdrawn is not None) as transaction:
+        if withdrawn is None and transaction.scalar(_IS_EMPTY):
+            with _Filling(transaction, spine=spine, cycle=cycle, run_id=run_id) as filling:
+                every = resolved.read_all() if hasattr(resolved, "read_all") else resolved
+                is_spine = pc.equal(every["band"], "spine")
+                filling.register(every.filter(is_spine).select(["source", "source_key", "entity"]))
+                changes = filling.others(every.filter(pc.invert(is_spine)), model_sha256)
+        else:
+            run = _runner(spine, cycle, model_sha256, run_id)
+            changes = _bring_up(transaction, resolved, withdrawn, run)
+        if also is not None:
+            also(transaction)
+    return changes
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What a recording that is begun waits for: the records that are not the register's, and what else to do.
+
+    Attributes:
+        resolved: as `record` takes it, without the register's own records.
+        model_sha256: of the model file that weighed the pairs.
+        also: called inside the transaction, at its end.
+        withdrawn: as `record` takes it.
+    """
+
+    resolved: pa.Table
+    model_sha256: str | None
+    also: Callable[[Transaction], None]
+    withdrawn: pa.Table | None = None
+
+
+class Recording:
+    """What `record` does, begun when only the register's people are known.
+
+    Nobody's link changes what is written of them, and they are the greater part of a first filling: they are
+    written on a thread of its own while records are still compared. It is one transaction all the same: it ends
+    when the rest is told, and if that never comes, nothing has happened.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        register: pa.Table,
+        *,
+        spine: str,
+        cycle: str,
+        run_id: str,
+        is_complete: bool,
+    ) -> None:
+        """Begin.
+
+        Args:
+            warehouse: where the ledger is.
+            register: records of the register: `source, source_key, entity`.
+            spine: as for `record`.
+            cycle: as for `record`.
+            run_id: as for `record`.
+            is_complete: whether `register` is the whole register; it is then written only where the ledger is
+                empty. Otherwise it is what is new in it.
+        """
+        self._is_begun: Future[bool] = Future()
+        self._linked: Future[Linked] = Future()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._changes = self._pool.submit(self._run, warehouse, register, spine, cycle, run_id, is_complete)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it is being written, and waits for the rest; waits for another linkage that is at it."""
+        return self._is_begun.result()
+
+    def finish(self, linked: Linked) -> Future[LedgerChanges]:
+        """Tell the rest; what is added, once it is."""
+        self._linked.set_result(linked)
+        return self._changes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._linked.done():
+            self._linked.set_exception(CancelledError())
+        self._pool.shutdown()
+
+    def _run(
+        self, warehouse: Warehouse, register: pa.Table, spine: str, cycle: str, run_id: str, is_complete: bool
+    ) -> LedgerChanges:
+        try:
+            with _begun(warehouse, few=not is_complete) as transaction:
+                is_begun = not is_complete or bool(transaction.scalar(_IS_EMPTY))
+                self._is_begun.set_result(is_begun)
+                if not is_begun:
+                    return LedgerChanges()
+                write = self._fill if is_complete else self._add
+                changes, also = write(transaction, register, spine, cycle, run_id)
+                also(transaction)
+                return changes
+        except BaseException as error:
+            if not self._is_begun.done():
+                self._is_begun.set_exception(error)
+            raise
+
+    def _fill(
+        self, transaction: Transaction, register: pa.Table, spine: str, cycle: str, run_id: str
+    ) -> tuple[LedgerChanges, Callable[[Transaction], None]]:
+        """Fill an empty ledger; what is added, and what else to do."""
+        with _Filling(transaction, spine=spine, cycle=cycle, run_id=run_id) as filling:
+            filling.register(register)
+            linked = self._linked.result()
+            return filling.others(linked.resolved, linked.model_sha256), linked.also
+
+    def _add(
+        self, transaction: Transaction, register: pa.Table, spine: str, cycle: str, run_id: str
+    ) -> tuple[LedgerChanges, Callable[[Transaction], None]]:
+        """Add to the ledger; what is added, and what else to do."""
+        nothing = register.select(["source", "source_key"]).slice(0, 0)
+        first = _bring_up(transaction, _as_resolved(register), nothing, _runner(spine, cycle, None, run_id))
+        transaction.execute("discard temp")
+        linked = self._linked.result()
+        then = _bring_up(
+            transaction, linked.resolved, linked.withdrawn, _runner(spine, cycle, linked.model_sha256, run_id)
+        )
+        kinds = LedgerChanges.__dataclass_fields__
+        total = LedgerChanges(**{kind: getattr(first, kind) + getattr(then, kind) for kind in kinds})
+        return total, linked.also
+
+
+def _as_resolved(register: pa.Table) -> pa.Table:
+    """Records of the register as `record` takes them: each stands for itself."""
+    n = register.num_rows
+    return pa.table(
+        {
+            **{name: register[name] for name in ("source", "source_key", "entity")},
+            "spine_key": register["source_key"],
+            "match_weight": pa.nulls(n, pa.float64()),
+            "match_probability": pa.nulls(n, pa.float64()),
+            "band": pa.repeat(pa.scalar("spine"), n),
+            "person": pa.nulls(n, pa.int64()),
+            "reason": pa.nulls(n, pa.string()),
+        }
+    )
+
+
+@contextmanager
+def _begun(warehouse: Warehouse, *, few: bool = False) -> Iterator[Transaction]:
+    """A transaction of the ledger; `few`: it touches few rows of large tables."""
+    with warehouse.transaction() as transaction:
+        transaction.execute("set local work_mem = '128MB'")
+        transaction.execute("set local jit = off")
+        if few:
+            # most of them in memory: by index
+            transaction.execute("set local random_page_cost = 1.1")
+        # one linkage at a time: a second one waits, then finds nothing to do
+        transaction.execute("lock table identity.social_id in share row exclusive mode")
+        yield transaction
+
+
+_Run = Callable[[Transaction, tuple[str, ...]], None]
+
+
+def _runner(spine: str, cycle: str, model_sha256: str | None, run_id: str) -> _Run:
+    """Runs statements with a run's constants in them."""
     literals = {
         "spine": _literal(spine),
         "cycle": _literal(cycle),
@@ -112,24 +283,7 @@ def record(
         for statement in statements:
             transaction.execute(statement.format(**literals))
 
-    with warehouse.transaction() as transaction:
-        transaction.execute("set local work_mem = '128MB'")
-        transaction.execute("set local jit = off")
-        if withdrawn is not None:
-            # few rows of large tables, most of them in memory: by index
-            transaction.execute("set local random_page_cost = 1.1")
-        # one linkage at a time: a second one waits, then finds nothing to do
-        transaction.execute("lock table identity.social_id in share row exclusive mode")
-        if withdrawn is None and transaction.scalar(_IS_EMPTY):
-            changes = _fill(transaction, resolved, spine, cycle, model_sha256, run_id)
-        else:
-            changes = _bring_up(transaction, resolved, withdrawn, run)
-        if also is not None:
-            also(transaction)
-    return changes
-
-
-_Run = Callable[[Transaction, tuple[str, ...]], None]
+    return run
 
 
 def _bring_up(
@@ -155,88 +309,93 @@ def _bring_up(
     return LedgerChanges(**{kind: int(counts.get(kind, 0)) for kind in LedgerChanges.__dataclass_fields__})
 
 
-def _fill(
-    transaction: Transaction,
-    resolved: pa.Table | pa.RecordBatchReader,
-    spine: str,
-    cycle: str,
-    model_sha256: str | None,
-    run_id: str,
-) -> LedgerChanges:
-    """Fill an empty ledger: what `_bring_up` would do, where there is nothing to compare with.
+class _Filling:
+    """Fills an empty ledger: what `_bring_up` would do, where there is nothing to compare with.
 
     The rows are made in DuckDB and copied to tables without indexes, which are made afterwards: a third of
     the work.
     """
-    connection = duckdb.connect()
-    connection.execute("set preserve_insertion_order = false; set enable_progress_bar = false")
-    try:
-        connection.register("resolved", resolved.read_all() if hasattr(resolved, "read_all") else resolved)
-        connection.execute(
-            """create temp table wanting as
-            select source, source_key, false as is_provisional, null::bigint as person
-            from resolved where band = 'spine'
-            union all
-            select first.source, first.source_key, true, person from (
+
+    def __init__(self, transaction: Transaction, *, spine: str, cycle: str, run_id: str) -> None:
+        self._transaction = transaction
+        self._constants: dict[str, str | None] = {"spine": spine, "cycle": cycle, "run": run_id or None}
+        self._connection = duckdb.connect()
+        self._connection.execute("set preserve_insertion_order = false; set enable_progress_bar = false")
+        self._indexes: list[dict[str, str]] = []
+
+    def __enter__(self) -> Self:
+        # those stay that foreign keys rest on
+        self._indexes = self._transaction.read(_INDEXES).to_pylist()
+        for index in self._indexes:
+            self._transaction.execute(index["taking"])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def register(self, records: pa.Table) -> None:
+        """Assign an identifier to each of the register's `records` (`source, source_key, entity`)."""
+        self._ids = random_social_ids(records.num_rows)
+        self._connection.register("register_record", records)
+        self._connection.register("register_id", pa.table({"social_id": self._ids}))
+        self._connection.execute(
+            "create temp table register as select * from register_record positional join register_id"
+        )
+        for table, query in _REGISTER:
+            self._copy(table, query)
+        # few identifiers are still to come: these go through the indexes
+        self._index("social_id")
+
+    def others(self, resolved: pa.Table, model_sha256: str | None) -> LedgerChanges:
+        """Fill in the other records of a run, as `record` takes them, and make the indexes."""
+        self._constants["model"] = model_sha256
+        self._connection.register("resolved", resolved)
+        self._connection.execute(
+            """create temp table provisional as
+            select first.source, first.source_key, person from (
                 select person, min({'source': source, 'source_key': source_key}) as first from resolved
                 where person is not null and band in ('review', 'none') group by person
             )"""
         )
-        n = int(connection.execute("select count(*) from wanting").fetchall()[0][0])
-        connection.register("new_id", pa.table({"social_id": random_social_ids(n)}))
-        connection.execute("create temp table assigned as select * from wanting positional join new_id")
-        connection.execute(
+        n = int(self._connection.execute("select count(*) from provisional").fetchall()[0][0])
+        new_ids = random_social_ids(n, taken=self._ids)
+        self._connection.register("new_id", pa.table({"social_id": new_ids}))
+        self._connection.execute(
+            "create temp table assigned as select * from provisional positional join new_id"
+        )
+        self._connection.execute(
             """create temp table standing as
             select r.source, r.source_key, r.entity, coalesce(p.social_id, g.social_id) as social_id, r.spine_key,
                 r.match_weight, r.match_probability, r.band, g.social_id is not null as is_provisional, r.reason
             from resolved as r
-            left join (select * from assigned where not is_provisional and source = $spine) as p
-                on r.band in ('spine', 'link') and p.source_key = r.spine_key
-            left join (select * from assigned where is_provisional) as g
-                on r.band in ('review', 'none') and g.person = r.person""",
-            {"spine": spine},
+            left join register as p on r.band = 'link' and p.source = $spine and p.source_key = r.spine_key
+            left join assigned as g on r.band in ('review', 'none') and g.person = r.person""",
+            {"spine": self._constants["spine"]},
         )
-        constants = {"cycle": cycle, "model": model_sha256, "run": run_id or None}
-        with _without_indexes(transaction):
-            counts = {
-                name: _copy(transaction, connection, table, query, constants)
-                for name, (table, query) in _FILLING.items()
-            }
-    finally:
-        connection.close()
-    return LedgerChanges(assigned=counts["assigned"], linked=counts["linked"])
+        counts = [self._copy(table, query) for table, query in _OTHERS]
+        for table in ("event", "person_crosswalk"):
+            self._index(table)
+        return LedgerChanges(assigned=len(self._ids) + n, linked=counts[_LINKED])
 
+    def _copy(self, table: str, query: str) -> int:
+        """Copy a query's rows to a table of the ledger; their number."""
+        used = {name: value for name, value in self._constants.items() if f"${name}" in query}
+        reader = self._connection.sql(query, params=used).to_arrow_reader(100_000)
+        text = {
+            field.name: pa.string() if pa.types.is_string_view(field.type) else field.type
+            for field in reader.schema
+        }
+        schema = pa.schema(list(text.items()))
+        batches = (batch.cast(schema) for batch in reader)
+        rows = pa.RecordBatchReader.from_batches(schema, batches)
+        return self._transaction.write("identity", table, rows, "append")
 
-def _copy(
-    transaction: Transaction,
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    query: str,
-    constants: dict[str, str | None],
-) -> int:
-    """Copy a query's rows to a table of the ledger; their number."""
-    used = {name: value for name, value in constants.items() if f"${name}" in query}
-    reader = connection.sql(query, params=used).to_arrow_reader(100_000)
-    text = {
-        field.name: pa.string() if pa.types.is_string_view(field.type) else field.type
-        for field in reader.schema
-    }
-    schema = pa.schema(list(text.items()))
-    batches = (batch.cast(schema) for batch in reader)
-    return transaction.write("identity", table, pa.RecordBatchReader.from_batches(schema, batches), "append")
-
-
-@contextmanager
-def _without_indexes(transaction: Transaction) -> Iterator[None]:
-    """Drop the ledger's indexes, and make them again afterwards; those stay that foreign keys rest on."""
-    found = transaction.read(_INDEXES).to_pylist()
-    for index in found:
-        transaction.execute(index["taking"])
-    yield
-    for index in found:
-        transaction.execute(index["making"])
-    for table in ("social_id", "event", "person_crosswalk"):
-        transaction.execute(f"analyze identity.{table}")
+    def _index(self, table: str) -> None:
+        """Make the indexes of a table again."""
+        for index in self._indexes:
+            if index["relname"] == table:
+                self._transaction.execute(index["making"])
+        self._transaction.execute(f"analyze identity.{table}")
 
 
 def _literal(text: str) -> str:
@@ -280,7 +439,7 @@ def _redirect(transaction: Transaction, run: _Run) -> None:
 _IS_EMPTY = """select not exists (select from identity.social_id) and not exists (select from identity.event)
     and not exists (select from identity.person_crosswalk)"""
 
-_INDEXES = """select
+_INDEXES = """select t.relname::text as relname,
     case when c.oid is null then format('drop index identity.%I', i.relname)
         else format('alter table identity.%I drop constraint %I', t.relname, c.conname) end as taking,
     case when c.oid is null then pg_get_indexdef(i.oid)
@@ -295,33 +454,51 @@ where t.oid in (
     and not exists (select from pg_constraint as f where f.conindid = i.oid and f.contype = 'f')
 order by t.relname, i.relname"""
 
-# What an empty ledger is filled with, by kind of event: the table, and a query over `assigned` and `standing`
-_FILLING = {
-    "identifiers": (
+# What an empty ledger is filled with: the table, and a query
+_REGISTER = (
+    (
         "social_id",
-        "select social_id, source, source_key, is_provisional, $cycle::varchar as cycle from assigned",
+        """select social_id, source, source_key, false as is_provisional, $cycle::varchar as cycle
+        from register""",
     ),
-    "assigned": (
+    (
         "event",
         """select $cycle::varchar as cycle, 'assigned' as kind, social_id, source, source_key,
-            $run::varchar as run_id,
-            case when is_provisional then 'not found in the population register'
-                else 'in the population register' end as reason
+            $run::varchar as run_id, 'in the population register' as reason
+        from register""",
+    ),
+    (
+        "person_crosswalk",
+        """select source, source_key, entity, social_id, source_key as spine_key, 'spine' as band,
+            false as is_provisional
+        from register""",
+    ),
+)
+_OTHERS = (
+    (
+        "social_id",
+        "select social_id, source, source_key, true as is_provisional, $cycle::varchar as cycle from assigned",
+    ),
+    (
+        "event",
+        """select $cycle::varchar as cycle, 'assigned' as kind, social_id, source, source_key,
+            $run::varchar as run_id, 'not found in the population register' as reason
         from assigned""",
     ),
-    "linked": (
+    (
         "event",
         """select $cycle::varchar as cycle, 'linked' as kind, social_id, source, source_key, spine_key,
             match_weight, match_probability, $model::varchar as model_sha256, $run::varchar as run_id, reason
         from standing where band = 'link'""",
     ),
-    "records": (
+    (
         "person_crosswalk",
         """select source, source_key, entity, social_id, spine_key, match_weight, match_probability, band,
-            is_provisional, case when band <> 'spine' then $model::varchar end as model_sha256, reason
+            is_provisional, $model::varchar as model_sha256, reason
         from standing""",
     ),
-}
+)
+_LINKED = 2
 
 _GONE_ALL = (
     "analyze resolved_now",

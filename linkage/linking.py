@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from linkage import duplicates, incremental, pages, review, state
 from linkage import people as people_module
-from linkage.ledger import LedgerChanges, record
+from linkage.ledger import LedgerChanges, Linked, Recording, record
 from linkage.model import PROFILES, BlockingRule, LinkageError, Model, Profile, latest
 from linkage.pairs import LEAST_WEIGHT, score
 from linkage.people import Engine, People
@@ -211,10 +211,18 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
     clock = _Clock()
     run.say("reading and standardising names")
     connection = people_module.connect(run.installation.work)
-    try:
+    with ExitStack() as stack:
+        stack.callback(connection.close)
+        begun: list[Recording] = []
+
+        def begin(register: pa.Table) -> None:
+            begun.append(stack.enter_context(_begin(run, register, is_complete=True)))
+
         query = f"select {', '.join(run.columns)}, {run.row_hash} as row_hash from {RECORDS}"
-        with warehouse.stream(query) as records:
-            people = replace(people_module.load(connection, records, country.spine), engine=chosen_engine())
+        with warehouse.stream(query) as delivered:
+            people = replace(
+                people_module.load(connection, delivered, country.spine, begin), engine=chosen_engine()
+            )
         clock.lap("standardise")
 
         model, was_trained = _model(people, run.installation, run.say)
@@ -236,7 +244,11 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         clock.lap("resolve")
 
         run.say("bringing together the records that link to nobody")
-        loose = duplicates.select_loose(people, profiles, "resolved", country.surveys)
+        loose = duplicates.find_loose(people, profiles, "resolved", country.surveys)
+        for name in people.profiles:
+            connection.execute(
+                f"create or replace temp table loose_{name} as {duplicates.loose_people(name, loose)}"
+            )
         duplicates.note_identities(connection, loose)
         twin_rules = (
             frozen.twin_rules
@@ -249,58 +261,62 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
 
         review.find_doubtful(people, thresholds, country.surveys, "resolved", country.spine)
         priors = {name: p.prior(people.n_spine) for name, p in profiles.items()}
+        pool = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="ledger"))
+        records = pool.submit(review.shown, warehouse, plain_text(review.keys(connection)), run.row_hash)
         doubtful = plain_text(review.weigh(people, profiles, priors))
         clock.lap("review")
 
         run.say("recording identifiers, and keeping what the next run builds on")
         token = str(uuid.uuid4())
         statistics = Statistics(people.n_spine, rules, twin_rules)
-        resolved = plain_text(connection.sql(_OUTCOME).to_arrow_table())
+        n_records = people.rows("resolved")
         sources = _by_source(connection, "resolved", "person_of")
         kept: Future[Path] = Future()
 
         def also(transaction: Transaction) -> None:
-            review.write(transaction, doubtful, cycle=run.cycle, run_id=run.run_id)
-            _log(transaction, run, model, resolved.num_rows, last_adjudication, token, is_incremental=False)
+            review.write(transaction, doubtful, records.result(), cycle=run.cycle, run_id=run.run_id)
+            _log(transaction, run, model, n_records, last_adjudication, token, is_incremental=False)
             kept.result()  # without a state to go with it, the ledger stays as it was
 
         # the database is at work here, DuckDB there
-        with ThreadPoolExecutor(1, thread_name_prefix="ledger") as ledger:
-            recorded = ledger.submit(
+        if begun[0].is_begun:
+            outcome = plain_text(connection.sql(f"{_OUTCOME} where r.band <> 'spine'").to_arrow_table())
+            recorded = begun[0].finish(Linked(outcome, model.sha256, also))
+        else:
+            outcome = plain_text(connection.sql(_OUTCOME).to_arrow_table())
+            recorded = pool.submit(
                 record,
                 warehouse,
-                resolved,
+                outcome,
                 spine=country.spine,
                 cycle=run.cycle,
                 model_sha256=model.sha256,
                 run_id=run.run_id,
                 also=also,
             )
-            try:
-                kept.set_result(
-                    state.save(
-                        people,
-                        run.file,
-                        {
-                            "token": token,
-                            "fingerprint": run.fingerprint(model),
-                            "statistics": statistics.dump(),
-                            "last_adjudication": str(last_adjudication),
-                        },
-                    )
+        try:
+            kept.set_result(
+                state.save(
+                    people,
+                    run.file,
+                    {
+                        "token": token,
+                        "fingerprint": run.fingerprint(model),
+                        "statistics": statistics.dump(),
+                        "last_adjudication": str(last_adjudication),
+                    },
                 )
-            except BaseException as error:
-                kept.set_exception(error)
-                raise
-            clock.lap("state")
-            with pages.made_beside(people, model, run.installation, run.cycle) as inspection:
-                changes = recorded.result()
+            )
+        except BaseException as error:
+            kept.set_exception(error)
+            raise
+        clock.lap("state")
+        with pages.made_beside(people, model, run.installation, run.cycle) as inspection:
+            changes = recorded.result()
         state.keep(kept.result(), run.file)
         clock.lap("ledger")
         n_spine = people_module.count(connection, "spine")
         provisional = _provisional(connection, "person_of")
-    finally:
-        connection.close()
     return LinkageSummary(
         spine_records=n_spine,
         provisional=provisional,
@@ -312,7 +328,7 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         model=model.path,
         model_sha256=model.sha256,
         was_trained=was_trained,
-        relinked=resolved.num_rows,
+        relinked=n_records,
         is_incremental=False,
         seconds=clock.seconds,
         page=inspection.page,
@@ -364,6 +380,7 @@ def _incremental(run: _Run) -> LinkageSummary | None:
         new_token = str(uuid.uuid4()) if is_changed else token
         if is_changed:
             state.put(connection, token="")
+            begun = stack.enter_context(_begin(run, incremental.register(connection), is_complete=False))
             comparisons = incremental.update(
                 people,
                 profiles,
@@ -375,40 +392,56 @@ def _incremental(run: _Run) -> LinkageSummary | None:
                 say=run.say,
             )
             clock.lap("resolve")
-            thresholds = _thresholds(people, model)
-            review.find_doubtful(people, thresholds, country.surveys, "state.resolved", country.spine)
-            incremental.keep_doubtful(connection)
-            priors = {name: p.prior(statistics.n_spine) for name, p in profiles.items()}
-            doubtful = plain_text(review.weigh(people, profiles, priors))
-            clock.lap("review")
             outcome = plain_text(connection.sql("select * from outcome").to_arrow_table())
-            relinked = outcome.num_rows
+            relinked = outcome.num_rows + people_module.count(connection, "resolved", "band = 'spine'")
+            told = plain_text(connection.sql("select * from told").to_arrow_table())
+            for_clerks: Future[tuple[pa.Table, Future[pa.Table]]] = Future()
 
             def also(transaction: Transaction) -> None:
-                incremental.touched(transaction)
-                review.write(transaction, doubtful, cycle=run.cycle, run_id=run.run_id, complete=False)
+                incremental.touched(transaction, told)
+                doubtful, records = for_clerks.result()
+                review.write(
+                    transaction,
+                    doubtful,
+                    records.result(),
+                    cycle=run.cycle,
+                    run_id=run.run_id,
+                    complete=False,
+                )
                 _log(transaction, run, model, relinked, last_adjudication, new_token, is_incremental=True)
 
             run.say("recording identifiers")
-            with pages.made_once(people, model, run.installation, run.cycle, resolved="state.resolved"):
-                ledger = record(
-                    warehouse,
-                    outcome,
-                    spine=country.spine,
-                    cycle=run.cycle,
-                    model_sha256=model.sha256,
-                    run_id=run.run_id,
-                    withdrawn=changes.withdrawn,
-                    also=also,
+            # the database is at work here, DuckDB there
+            recorded = begun.finish(Linked(outcome, model.sha256, also, changes.withdrawn))
+            try:
+                incremental.note_doubted(connection)
+                thresholds = _thresholds(people, model)
+                review.find_doubtful(
+                    people, thresholds, country.surveys, "state.resolved", country.spine, "doubted"
                 )
+                incremental.keep_doubtful(connection)
+                pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="review"))
+                records = pool.submit(
+                    review.shown, warehouse, plain_text(review.keys(connection)), run.row_hash
+                )
+                priors = {name: p.prior(statistics.n_spine) for name, p in profiles.items()}
+                with incremental.doubtful_alone(people):
+                    doubtful = plain_text(review.weigh(people, profiles, priors))
+                for_clerks.set_result((doubtful, records))
+            except BaseException as error:
+                for_clerks.set_exception(error)
+                raise
+            sources, n_spine, provisional = _outlook(connection)
+            connection.execute("checkpoint state")
+            clock.lap("review")
+            with pages.made_once(people, model, run.installation, run.cycle, resolved="state.resolved"):
+                ledger = recorded.result()
             state.put(connection, token=new_token, last_adjudication=str(last_adjudication))
         else:
             with warehouse.transaction() as transaction:
                 _log(transaction, run, model, 0, last_adjudication, token, is_incremental=True)
+            sources, n_spine, provisional = _outlook(connection)
         clock.lap("ledger")
-        sources = _by_source(connection, "state.resolved", "state.person_of")
-        n_spine = people_module.count(connection, "state.spine")
-        provisional = _provisional(connection, "state.person_of")
     return LinkageSummary(
         spine_records=n_spine,
         provisional=provisional,
@@ -424,6 +457,26 @@ def _incremental(run: _Run) -> LinkageSummary | None:
         is_incremental=True,
         seconds=clock.seconds,
         page=pages.latest(run.installation, run.cycle),
+    )
+
+
+def _begin(run: _Run, register: pa.Table, *, is_complete: bool) -> Recording:
+    return Recording(
+        run.warehouse,
+        plain_text(register),
+        spine=run.country.spine,
+        cycle=run.cycle,
+        run_id=run.run_id,
+        is_complete=is_complete,
+    )
+
+
+def _outlook(connection: duckdb.DuckDBPyConnection) -> tuple[tuple[SourceLinkage, ...], int, int]:
+    """Of the opened state: its sources, people of the register, and provisional people."""
+    return (
+        _by_source(connection, "state.resolved", "state.person_of"),
+        people_module.count(connection, "state.spine"),
+        _provisional(connection, "state.person_of"),
     )
 
 
@@ -606,8 +659,8 @@ def _by_source(
 ) -> tuple[SourceLinkage, ...]:
     rows = connection.execute(
         f"""with person as (
-            select r.source, r.band, case when r.band = 'link' then 'r' || r.spine_key
-                else 'p' || p.person end as person
+            -- people of the register and others, told apart by their sign
+            select r.source, r.band, case when r.band = 'link' then r.spine_id else -1 - p.person end as person
             from {resolved} as r left join {person_of} as p using (source, source_key) where r.band <> 'spine'
         )
         select r.source, any_value(s.profile), count(*), count(*) filter (where band = 'link'),

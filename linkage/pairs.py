@@ -195,12 +195,13 @@ _EMPTY = "create or replace temp table {table} (left_id bigint, right_id bigint,
 
 
 def _near(rules: list[BlockingRule], left: str, right: str, side: str) -> str:
-    """Query of the rows of one side that a rule brings together with a row of the other."""
+    """Query of the rows of one side, a table, that a rule brings together with a row of the other."""
+    # found in the few columns of the rules, then taken from their places: a row has many columns
     met = " union ".join(_meeting(rule, left, right, side) for rule in rules)
-    return f"select s.* from {left if side == 'l' else right} as s semi join ({met}) as m using (record_id)"
+    return f"select s.* from {left if side == 'l' else right} as s join ({met}) as m on m.place = s.rowid"
 
 
 def _meeting(rule: BlockingRule, left: str, right: str, side: str) -> str:
-    """Query of the rows of one side that the rule brings together with a row of the other."""
+    """Query of the places of the rows of one side that the rule brings together with a row of the other."""
     this, that, other = (left, right, "r") if side == "l" else (right, left, "l")
-    return f"select {side}.record_id from {this} as {side} semi join {that} as {other} on {rule.sql}"
+    return f"select {side}.rowid as place from {this} as {side} semi join {that} as {other} on {rule.sql}"

@@ -6,6 +6,7 @@ each distinct set of identity columns of a profile, and records point to it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -78,7 +79,10 @@ def count(connection: duckdb.DuckDBPyConnection, table: str, condition: str = "t
 
 
 def load(
-    connection: duckdb.DuckDBPyConnection, records: pa.Table | pa.RecordBatchReader, spine: str
+    connection: duckdb.DuckDBPyConnection,
+    records: pa.Table | pa.RecordBatchReader,
+    spine: str,
+    known: Callable[[pa.Table], None] | None = None,
 ) -> People:
     """Load canonical person records and standardise their distinct identities.
 
@@ -87,6 +91,7 @@ def load(
         records: `source`, `source_key`, `entity`, `household_key`, `row_hash` and any of
             `standardise.IDENTITY_COLUMNS`.
         spine: source of the population register.
+        known: told the register's records (`source, source_key, entity`) as soon as they are read.
 
     Raises:
         LinkageError: no record of the spine, or a key that comes twice.
@@ -139,6 +144,9 @@ def load(
     )
     if count(connection, "(select 1 from spine_key group by record_id having count(*) > 1)"):
         raise LinkageError("Two keys of the spine have the same hash.", action="report this as a fault")
+    if known is not None:
+        register = connection.sql("select source, source_key, entity from record where profile = 'spine'")
+        known(register.to_arrow_table())
 
     found = tuple(name for name in PROFILES if count(connection, "source_profile", f"profile = '{name}'"))
     # the register repeats nobody: its records are read where they are

@@ -64,6 +64,7 @@ def find_doubtful(
     surveys: list[str],
     resolved: str,
     spine: str,
+    only: str | None = None,
 ) -> None:
     """Create `doubtful`: the pairs for clerks, with their identities.
 
@@ -76,14 +77,21 @@ def find_doubtful(
         surveys: sources that list the members of households.
         resolved: table of `linkage.resolve`.
         spine: source of the population register.
+        only: table (record_id) of the records whose pairs are wanted; by default all.
     """
+    chosen = f"and r.record_id in (select record_id from {only})" if only else ""
+    either = (
+        f"and (l.record_id in (select record_id from {only}) or r.record_id in (select record_id from {only}))"
+        if only
+        else ""
+    )
     listed = ", ".join(_literal(s) for s in surveys) or "null"
     cases = " ".join(f"when '{name}' then {review}" for name, (_, review) in thresholds.items())
     people.connection.execute(
         f"""create or replace temp table doubtful as
         with waiting as (
             select r.*, k.source_key as other_key from {resolved} as r
-            left join spine_key as k on k.record_id = r.spine_id where r.band = 'review'
+            left join spine_key as k on k.record_id = r.spine_id where r.band = 'review' {chosen}
         ),
         -- besides the likeliest person, those who come near
         rival as (
@@ -105,13 +113,32 @@ def find_doubtful(
             join spine_key as s on s.source_key = g.other_key and g.other_source = {_literal(spine)}
             where w.reason = 'contradiction' and s.record_id <> w.spine_id
         ),
+        surveyed as (
+            select source, source_key, household_key from record
+            where source in ({listed}) and household_key is not null
+        ),
+        linked as (
+            select spine_id, source, household_key from {resolved}
+            where band = 'link' and spine_id in (select spine_id from candidate)
+        ),
+        twin as (
+            select t.*, l.profile, l.record_id as left_id, r.record_id as right_id,
+                l.household_key as left_home, r.household_key as right_home
+            from doubtful_twin as t
+            join record as l on l.source = t.source and l.source_key = t.source_key
+            join record as r on r.source = t.other_source and r.source_key = t.other_key
+            where true {either}
+        ),
         homes as (
-            select source, household_key, count(*)::int as n from record
-            where source in ({listed}) and household_key is not null group by all
+            select source, household_key, count(*)::int as n from surveyed semi join (
+                select source, household_key from surveyed semi join candidate using (source, source_key)
+                union select source, household_key from linked
+                union select source, left_home from twin
+                union select other_source, right_home from twin
+            ) using (source, household_key) group by all
         ),
         home_of_person as (
-            select r.spine_id, max(h.n) as n from {resolved} as r join homes as h using (source, household_key)
-            where r.band = 'link' group by r.spine_id
+            select spine_id, max(n) as n from linked join homes using (source, household_key) group by spine_id
         )
         select 'register' as kind, c.source, c.source_key, {_literal(spine)} as other_source,
             k.source_key as other_key, c.match_weight, c.match_probability, c.reason, c.profile,
@@ -125,13 +152,11 @@ def find_doubtful(
             and g.other_source = {_literal(spine)} and g.other_key = k.source_key and g.decision = 'different')
         union all
         select 'duplicate', t.source, t.source_key, t.other_source, t.other_key, t.match_weight,
-            round(1 / (1 + pow(2, -t.match_weight)), 6), 'duplicate', l.profile, l.record_id, r.record_id,
+            round(1 / (1 + pow(2, -t.match_weight)), 6), 'duplicate', t.profile, t.left_id, t.right_id,
             greatest(h.n, i.n)
-        from doubtful_twin as t
-        join record as l on l.source = t.source and l.source_key = t.source_key
-        join record as r on r.source = t.other_source and r.source_key = t.other_key
-        left join homes as h on h.source = l.source and h.household_key = l.household_key
-        left join homes as i on i.source = r.source and i.household_key = r.household_key
+        from twin as t
+        left join homes as h on h.source = t.source and h.household_key = t.left_home
+        left join homes as i on i.source = t.other_source and i.household_key = t.right_home
         where not exists (select 1 from ruling as g where g.source = t.source and g.source_key = t.source_key
             and g.other_source = t.other_source and g.other_key = t.other_key)"""
     )
@@ -235,47 +260,77 @@ def _weight(level: Mapping[str, Any]) -> str:
     return f"({plain} + {factor} * coalesce(log2({u!r} / nullif({frequency}, 0)), 0))"
 
 
+def keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The records of the pairs of `doubtful`, and those of the same identity: `source, source_key, row_hash`."""
+    return connection.sql(
+        """select source, source_key, row_hash from record
+        where record_id in (select left_id from doubtful union select right_id from doubtful)"""
+    ).to_arrow_table()
+
+
+def shown(warehouse: Warehouse, keys: pa.Table, hashed: str) -> pa.Table:
+    """Records as delivered, for clerks: `source, source_key, record` (JSON).
+
+    It reads for itself, beside the ledger's transaction: one scan a source, as the views of landing have no index.
+
+    Args:
+        warehouse: where the records are.
+        keys: result of `keys`, with plain strings.
+        hashed: SQL of a record's hash, of which `row_hash` was made.
+    """
+    with warehouse.transaction() as transaction:
+        fields = ", ".join(f"'{column}', v.{column}" for column in _record_columns(transaction))
+        query = f"""select v.source, v.source_key, jsonb_strip_nulls(jsonb_build_object({fields}))::text as record
+            from {RECORDS} as v"""
+        if hashed.isidentifier():
+            # it is kept, and cheaper to compare than a key
+            wanted = ",".join(map(str, keys["row_hash"].to_pylist()))
+            return transaction.read(f"{query} where v.{hashed} = any('{{{wanted}}}'::bigint[])")
+        with transaction.connection.cursor() as cursor:
+            cursor.adbc_ingest("shown_key", keys, mode="create", temporary=True)
+        transaction.execute("analyze shown_key")
+        return transaction.read(f"{query} join shown_key as k using (source, source_key)")
+
+
 def write(
-    transaction: Transaction, found: pa.Table, *, cycle: str, run_id: str, complete: bool = True
+    transaction: Transaction,
+    found: pa.Table,
+    records: pa.Table,
+    *,
+    cycle: str,
+    run_id: str,
+    complete: bool = True,
 ) -> None:
     """Replace the pairs of `identity.review` with those of `weigh`, with their records as delivered.
 
     Args:
         transaction: of the ledger.
         found: result of `weigh`.
+        records: result of `shown`.
         cycle: of the run.
         run_id: of the run.
-        complete: False to keep the pairs of records that `resolved_now` does not name.
+        complete: False to keep the pairs of records that `touched_now` does not name.
     """
     if complete:
         transaction.execute("delete from identity.review")
     else:
-        transaction.execute(
-            """delete from identity.review as v using touched_now as t
-            where (v.source = t.source and v.source_key = t.source_key)
-                or (v.other_source = t.source and v.other_key = t.source_key)"""
-        )
+        for key in ("source, source_key", "other_source, other_key"):
+            transaction.execute(
+                f"delete from identity.review where ({key}) in (select source, source_key from touched_now)"
+            )
     if not found.num_rows:
         return
-    with transaction.connection.cursor() as cursor:
-        cursor.adbc_ingest("review_now", found, mode="create", temporary=True)
-    transaction.execute("analyze review_now")
-    fields = ", ".join(f"'{column}', v.{column}" for column in _record_columns(transaction))
-    # one scan a source: the views of landing have no index
-    transaction.execute(
-        f"""create temp table shown_now on commit drop as
-        select v.source, v.source_key, jsonb_strip_nulls(jsonb_build_object({fields})) as record
-        from {RECORDS} as v join (
-            select source, source_key from review_now union select other_source, other_key from review_now
-        ) as k using (source, source_key)"""
-    )
+    for name, table in (("review_now", found), ("shown_now", records)):
+        with transaction.connection.cursor() as cursor:
+            cursor.adbc_ingest(name, table, mode="create", temporary=True)
+        transaction.execute(f"analyze {name}")
     transaction.execute(
         f"""insert into identity.review (review_id, kind, source, source_key, other_source, other_key,
             match_weight, match_probability, reason, evidence, record, other_record, fingerprint, n_household,
             cycle, run_id)
         select n.review_id, n.kind, n.source, n.source_key, n.other_source, n.other_key, n.match_weight,
-            n.match_probability, n.reason, n.evidence::jsonb, l.record, r.record,
-            md5(l.record::text || r.record::text), n.n_household, {_literal(cycle)}, {_literal(run_id)}
+            n.match_probability, n.reason, n.evidence::jsonb, l.record::jsonb, r.record::jsonb,
+            md5(l.record || r.record), n.n_household, {_literal(cycle)}, {_literal(run_id)}
         from review_now as n
         join shown_now as l on l.source = n.source and l.source_key = n.source_key
         join shown_now as r on r.source = n.other_source and r.source_key = n.other_key

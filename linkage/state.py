@@ -105,6 +105,7 @@ def tables(people: People) -> tuple[str, ...]:
     """What the state keeps, by the names that a run has for them."""
     return (
         "record", "source_profile", "spine", *(f"people_{name}" for name in people.profiles),
+        *(f"loose_{name}" for name in people.profiles),
         *(f"tf_{part}" for part in NAME_PARTS), "pair", "best", "resolved", "twin", "person_of", "loose_identity",
     )  # fmt: skip
 
@@ -145,6 +146,8 @@ def keep(part: Path, file: Path) -> None:
 @contextmanager
 def opened(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[dict[str, str]]:
     """The state, attached as `state`; gives its meta."""
+    # written down once, when all is done: by default, every 16 MB
+    connection.execute("set wal_autocheckpoint = '1TB'")
     connection.execute(f"attach {_literal(str(file))} as state")
     try:
         yield dict(connection.execute("select name, value from state.meta").fetchall())

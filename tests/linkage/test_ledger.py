@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from stdnum.iso7064 import mod_97_10
 
 from linkage import ledger
-from linkage.ledger import LedgerChanges, record
+from linkage.ledger import LedgerChanges, Linked, Recording, record
 from warehouse import Warehouse
 
 PEOPLE = ("a", "b", "c")
@@ -325,3 +325,70 @@ def test_filling_an_empty_ledger_leaves_what_adding_to_it_would(
         found.append((changes, tables))
     assert found[0] == found[1]
     assert found[0][0] == LedgerChanges(assigned=4, linked=2)
+
+
+def begun(warehouse: Warehouse, rows: list[dict[str, object]], *, is_complete: bool) -> Recording:
+    register = [row for row in rows if row["band"] == "spine"]
+    return Recording(
+        warehouse, table(register), spine="register", cycle="2026-01", run_id="r", is_complete=is_complete
+    )
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_a_ledger_begun_with_the_register_is_what_it_would_be_at_once(
+    warehouse: Warehouse, is_complete: bool
+) -> None:
+    before = world({"a": True, "c": True}, {RECORDS[0]: 7, RECORDS[1]: "a"})
+    after = world({"b": True}, {RECORDS[0]: "b", RECORDS[2]: 8})
+    gone = pa.table({"source": ["register"], "source_key": ["c"]})
+    found = []
+    for in_parts in (False, True):
+        empty(warehouse)
+        rows = before
+        if not is_complete:
+            kept(warehouse, before)
+            rows = after
+        if in_parts:
+            others = table([row for row in rows if row["band"] != "spine"])
+            with begun(warehouse, rows, is_complete=is_complete) as recording:
+                assert recording.is_begun
+                changes = recording.finish(
+                    Linked(others, "m", lambda _: None, None if is_complete else gone)
+                ).result()
+        else:
+            changes = record(
+                warehouse, table(rows), spine="register", cycle="2026-01", model_sha256="m", run_id="r",
+                withdrawn=None if is_complete else gone,
+            )  # fmt: skip
+        tables = [
+            warehouse.read(query).to_pylist()
+            for query in (
+                "select source, source_key, is_provisional from identity.social_id order by 1, 2",
+                "select kind, source, source_key, spine_key, reason from identity.event order by 1, 2, 3, 5",
+                "select source, source_key, spine_key, band, is_provisional from identity.person_crosswalk"
+                " order by 1, 2",
+                "select indexdef from pg_indexes where schemaname = 'identity' order by 1",
+            )
+        ]
+        found.append((changes, tables))
+    assert found[0] == found[1]
+    assert found[0][0].assigned == (3 if is_complete else 2)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_a_ledger_that_is_begun_and_never_told_the_rest_is_as_it_was(
+    warehouse: Warehouse, is_complete: bool
+) -> None:
+    empty(warehouse)
+    rows = world({"a": True, "b": True}, {RECORDS[0]: "a"})
+    if not is_complete:
+        kept(warehouse, world({"a": True}, {}))
+    look = "select source_key from identity.person_crosswalk order by 1"
+    indexes = "select indexdef from pg_indexes where schemaname = 'identity' order by 1"
+    was = [warehouse.read(query).to_pylist() for query in (look, indexes)]
+    with begun(warehouse, rows, is_complete=is_complete) as recording:
+        assert recording.is_begun
+    assert [warehouse.read(query).to_pylist() for query in (look, indexes)] == was
+    assert kept(warehouse, rows).assigned == (2 if is_complete else 1)
