@@ -52,7 +52,9 @@ def test_the_same_seed_gives_the_same_bytes(
         assert _digests(first) == _digests(again)
 
 
-@pytest.mark.parametrize("name", COUNTRIES)
+@pytest.mark.parametrize(
+    "name", [COUNTRIES[0], *(pytest.param(c, marks=pytest.mark.long) for c in COUNTRIES[1:])]
+)
 def test_intake_sets_aside_exactly_the_rows_that_were_broken(
     simulated: dict[str, SimulatedCountry], name: str, tmp_path: Path
 ) -> None:

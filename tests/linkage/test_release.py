@@ -55,6 +55,7 @@ def moved(records: pa.Table, model: Model) -> Drift:
     return drift.measure(people, model.profiles, drift.baseline_of(model.path))
 
 
+@pytest.mark.long
 def test_the_same_records_in_another_order_give_the_same_bytes(
     country: Country, released: release.Released, tmp_path: Path
 ) -> None:
