@@ -147,6 +147,7 @@ def test_no_name_and_no_number_of_a_person_is_in_reports_or_logs(cycle: Cycle) -
     assert not [secret for secret in secrets if secret in cycle.printed.encode()]
 
 
+@pytest.mark.long
 def test_a_refused_file_stops_the_cycle_with_its_name_and_pays_nobody_more(cycle: Cycle) -> None:
     register = next(cycle.installation.deliveries(CYCLE).glob("population_register*"))
     whole = register.read_bytes()

@@ -58,9 +58,8 @@ def test_the_cycle_job_makes_every_asset(definitions: dg.Definitions) -> None:
     )
 
 
-def test_definitions_load_with_no_database_and_no_environment(
-    tmp_path: Path,
-) -> None:
+@pytest.mark.long
+def test_definitions_load_with_no_database_and_no_environment(tmp_path: Path) -> None:
     code = "from orchestration.definitions import defs; print(len(defs().resolve_asset_graph().get_all_asset_keys()))"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -138,10 +138,11 @@ def test_nothing_in_a_decision_keeps_several_workers_from_computing_it(project: 
 @pytest.mark.parametrize(
     ("layers", "at_least"),
     [
-        (("scoring", "decision/_decision_unit_tests.yml"), 45),
+        (("scoring",), 14),
+        (("decision/_decision_unit_tests.yml",), 30),
         pytest.param(("registry", "decision/_engine_unit_tests.yml"), 50, marks=pytest.mark.long),
     ],
-    ids=["rules", "evidence and engine"],
+    ids=["scores", "decisions", "evidence and engine"],
 )
 def test_every_policy_rule_behaves_as_its_unit_test_says(
     project: Project, layers: tuple[str, ...], at_least: int
