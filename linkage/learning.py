@@ -35,6 +35,7 @@ RANDOM_PAIRS = 200_000
 """Pairs at random that teach how often strangers agree."""
 
 _SMOOTHING = 0.5
+# Share of a level that cannot be; of the records in the rarer script, for a file to be in two
 _NEVER = 0.0001
 _SECOND_SCRIPT = 0.01
 # A person's own given name and birth date seldom differ altogether. Where duplicates are rare, expectation-

@@ -372,13 +372,16 @@ class _Filling:
             left join assigned as g on r.band in ('review', 'none') and g.person = r.person""",
             {"spine": self._constants["spine"]},
         )
-        counts = [self._copy(table, query) for table, query in _OTHERS]
+        for table, query in _OTHERS:
+            self._copy(table, query)
         for table in ("event", "person_crosswalk"):
             self._index(table)
-        return LedgerChanges(assigned=len(self._ids) + n, linked=counts[_LINKED])
+        return LedgerChanges(
+            assigned=len(self._ids) + n, linked=pc.sum(pc.equal(resolved["band"], "link")).as_py() or 0
+        )
 
-    def _copy(self, table: str, query: str) -> int:
-        """Copy a query's rows to a table of the ledger; their number."""
+    def _copy(self, table: str, query: str) -> None:
+        """Copy a query's rows to a table of the ledger."""
         used = {name: value for name, value in self._constants.items() if f"${name}" in query}
         reader = self._connection.sql(query, params=used).to_arrow_reader(100_000)
         text = {
@@ -388,7 +391,7 @@ class _Filling:
         schema = pa.schema(list(text.items()))
         batches = (batch.cast(schema) for batch in reader)
         rows = pa.RecordBatchReader.from_batches(schema, batches)
-        return self._transaction.write("identity", table, rows, "append")
+        self._transaction.write("identity", table, rows, "append")
 
     def _index(self, table: str) -> None:
         """Make the indexes of a table again."""
@@ -498,7 +501,6 @@ _OTHERS = (
         from standing""",
     ),
 )
-_LINKED = 2
 
 _GONE_ALL = (
     "analyze resolved_now",

@@ -1,9 +1,11 @@
 """Drift: does the linkage model still fit the data? A check that warns and stops nothing."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from linkage.drift import Drift
-from linkage.pages import latest_figures
+from linkage.pages import drift_path, latest_figures
 from orchestration import cycles, metadata
 from orchestration.site import Site
 from sijill.country import Country
@@ -22,7 +24,7 @@ def check(country: Country) -> dg.AssetChecksDefinition:
     )
     def model_fits_the_data(context: dg.AssetCheckExecutionContext, site: Site) -> dg.AssetCheckResult:
         cycle = cycles.cycle_of(context)
-        figures = latest_figures(site.installation, cycle)
+        figures = _figures(site, cycle)
         measured = Drift.read(figures) if figures is not None else None
         if figures is None or measured is None:
             return dg.AssetCheckResult(
@@ -48,6 +50,17 @@ def check(country: Country) -> dg.AssetChecksDefinition:
         )
 
     return model_fits_the_data
+
+
+def _figures(site: Site, cycle: str) -> Path | None:
+    """The file of a cycle's figures; of an earlier one's only where the cycle linked no record."""
+    own = drift_path(site.installation, cycle)
+    if own.is_file():
+        return own
+    linked = "select exists (select from identity.linkage_run where cycle = :cycle and n_records > 0)"
+    return (
+        None if site.warehouse.scalar(linked, {"cycle": cycle}) else latest_figures(site.installation, cycle)
+    )
 
 
 def _summary(measured: Drift) -> str:

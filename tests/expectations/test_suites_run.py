@@ -134,12 +134,6 @@ def test_each_expectation_fails_when_its_fact_is_broken(
     assert all("error" not in outcome.observed for outcome in found.values())
 
 
-def test_a_few_rejected_rows_of_a_small_file_are_no_warning(world: Any) -> None:
-    """One of 41 is 2.4%: above the share, and what chance does."""
-    world.execute("update audit.delivery set rows_rejected = 1, rows_read = 41 where sha256 = 'wages1'")
-    assert not failures(world, "landing", "At most 2% of the rows of wages")
-
-
 def test_every_expectation_is_broken_once_above(world: Any) -> None:
     """By kind of sentence: the landing suite repeats its own for each source."""
     for stage in STAGES:

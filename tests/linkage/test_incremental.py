@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from linkage import LinkageError, LinkageSummary, link, linking, pages, state
+from linkage import LinkageError, LinkageSummary, incremental, link, linking, pages, state
 from linkage.state import file_in
 from sijill.installation import Installation
 from warehouse import Warehouse
@@ -185,11 +185,18 @@ def test_after_small_deltas_all_is_as_a_full_run_leaves_it(warehouse: Warehouse,
 
 @pytest.mark.long
 @pytest.mark.postgres
-@pytest.mark.parametrize(("seed", "deltas"), [(11, (3, 8)), (12, (1, 20)), (13, (5, 2, 12))])
+@pytest.mark.parametrize(("seed", "deltas"), [(11, (3, 8)), (12, (1, 20)), (13, (5, 2, 40))])
 @pytest.mark.parametrize("is_hashed", [False, True])
 def test_an_incremental_run_gives_what_a_full_run_gives(
-    warehouse: Warehouse, place: Installation, seed: int, deltas: tuple[int, ...], is_hashed: bool
+    warehouse: Warehouse,
+    place: Installation,
+    seed: int,
+    deltas: tuple[int, ...],
+    is_hashed: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # what is true of a small delta is true of one for which a full run would be chosen
+    monkeypatch.setattr(incremental, "MAXIMUM_SHARE", 1.0)
     world = World(warehouse, seed, is_hashed=is_hashed)
     world.land()
     assert not run(warehouse, place, full=True).is_incremental

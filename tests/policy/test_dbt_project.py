@@ -139,8 +139,8 @@ def test_nothing_in_a_decision_keeps_several_workers_from_computing_it(project: 
     ("layers", "at_least"),
     [
         (("scoring",), 14),
-        (("decision/_decision_unit_tests.yml",), 30),
-        pytest.param(("registry", "decision/_engine_unit_tests.yml"), 50, marks=pytest.mark.long),
+        (("decision/_decision_unit_tests.yml",), 32),
+        pytest.param(("registry", "decision/_engine_unit_tests.yml"), 52, marks=pytest.mark.long),
     ],
     ids=["scores", "decisions", "evidence and engine"],
 )
