@@ -225,8 +225,7 @@ class Recording:
         self, transaction: Transaction, register: pa.Table, spine: str, cycle: str, run_id: str
     ) -> tuple[LedgerChanges, Callable[[Transaction], None]]:
         """Add to the ledger; what is added, and what else to do."""
-        nothing = register.select(["source", "source_key"]).slice(0, 0)
-        first = _bring_up(transaction, _as_resolved(register), nothing, _runner(spine, cycle, None, run_id))
+        first = _register(transaction, register, _runner(spine, cycle, None, run_id))
         transaction.execute("discard temp")
         linked = self._linked.result()
         then = _bring_up(
@@ -235,22 +234,6 @@ class Recording:
         kinds = LedgerChanges.__dataclass_fields__
         total = LedgerChanges(**{kind: getattr(first, kind) + getattr(then, kind) for kind in kinds})
         return total, linked.also
-
-
-def _as_resolved(register: pa.Table) -> pa.Table:
-    """Records of the register as `record` takes them: each stands for itself."""
-    n = register.num_rows
-    return pa.table(
-        {
-            **{name: register[name] for name in ("source", "source_key", "entity")},
-            "spine_key": register["source_key"],
-            "match_weight": pa.nulls(n, pa.float64()),
-            "match_probability": pa.nulls(n, pa.float64()),
-            "band": pa.repeat(pa.scalar("spine"), n),
-            "person": pa.nulls(n, pa.int64()),
-            "reason": pa.nulls(n, pa.string()),
-        }
-    )
 
 
 @contextmanager
@@ -304,6 +287,25 @@ def _bring_up(
     run(transaction, _STANDING)
     _redirect(transaction, run)
     run(transaction, _CHANGES)
+    run(transaction, _KEPT)
+    return _counted(transaction)
+
+
+def _register(transaction: Transaction, records: pa.Table, run: _Run) -> LedgerChanges:
+    """Add the register's `records` (`source, source_key, entity`), of which some may be known.
+
+    What `_bring_up` would do: each stands for itself, and nobody else is touched.
+    """
+    with transaction.connection.cursor() as cursor:
+        cursor.adbc_ingest("registered_now", records, mode="create", temporary=True)
+    run(transaction, _REGISTERED)
+    _assign(transaction, run)
+    run(transaction, _REGISTER_STANDING)
+    run(transaction, _KEPT)
+    return _counted(transaction)
+
+
+def _counted(transaction: Transaction) -> LedgerChanges:
     kinds = transaction.read("select kind, count(*) as n from new_event group by kind").to_pydict()
     counts = dict(zip(kinds["kind"], kinds["n"], strict=True))
     return LedgerChanges(**{kind: int(counts.get(kind, 0)) for kind in LedgerChanges.__dataclass_fields__})
@@ -376,6 +378,8 @@ class _Filling:
             self._copy(table, query)
         for table in ("event", "person_crosswalk"):
             self._index(table)
+        # it says now that some are provisional: without it, the next run's joins are planned for none
+        self._transaction.execute("analyze identity.social_id")
         return LedgerChanges(
             assigned=len(self._ids) + n, linked=pc.sum(pc.equal(resolved["band"], "link")).as_py() or 0
         )
@@ -521,12 +525,16 @@ _GONE_NAMED = (
     "analyze gone",
 )
 
+_NEW_EVENT = (
+    "create temp table new_event (like identity.event including defaults) on commit drop",
+    "alter table new_event drop column event_id",
+)
+
 # What each record has, and what it needs. `carrier` holds the records that bear a provisional identifier now;
 # `provisional` the identifiers in play, each with the record that it follows: its anchor, or where that is
 # gone the first of its records.
 _STATE = (
-    "create temp table new_event (like identity.event including defaults) on commit drop",
-    "alter table new_event drop column event_id",
+    *_NEW_EVENT,
     """create temp table member on commit drop as
     select source, source_key, person from resolved_now where person is not null and band in ('review', 'none')""",
     """create temp table carrier on commit drop as
@@ -613,12 +621,12 @@ _ASSIGNMENT = (
     select {cycle}, 'assigned', social_id, source, source_key, {run},
         case when is_provisional then 'not found in the population register' else 'in the population register' end
     from assigned_now""",
-    "insert into going_on (person, social_id) select person, social_id from assigned_now where is_provisional",
     "drop table candidate_id",
     "analyze assigned_now",
 )
 
 _STANDING = (
+    "insert into going_on (person, social_id) select person, social_id from assigned_now where is_provisional",
     "analyze going_on",
     # who each record speaks of now, beside what the crosswalk says
     """create temp table standing on commit drop as
@@ -742,13 +750,17 @@ _CHANGES = (
         and not exists (select from gone as g where g.social_id = n.social_id and g.band <> 'link')
         and not exists (select from new_event as e where e.kind = 'split' and e.into_social_id = n.social_id)
     order by n.social_id, n.source, n.source_key""",
+    """delete from identity.person_crosswalk as x using gone as g
+    where x.source = g.source and x.source_key = g.source_key""",
+)
+
+# What changed, written down
+_KEPT = (
     """insert into identity.event (occurred_at, cycle, kind, social_id, into_social_id, source, source_key,
         spine_key, match_weight, match_probability, model_sha256, run_id, reason)
     select occurred_at, cycle, kind, social_id, into_social_id, source, source_key,
         spine_key, match_weight, match_probability, model_sha256, run_id, reason
     from new_event order by kind, source, source_key""",
-    """delete from identity.person_crosswalk as x using gone as g
-    where x.source = g.source and x.source_key = g.source_key""",
     """insert into identity.person_crosswalk (source, source_key, entity, social_id, spine_key, match_weight,
         match_probability, band, is_provisional, model_sha256, reason)
     select source, source_key, entity, social_id, spine_key, match_weight, match_probability, band,
@@ -766,4 +778,32 @@ _CHANGES = (
             x.reason, x.model_sha256)
         is distinct from (n.entity, n.social_id, n.spine_key, n.match_weight, n.match_probability, n.band,
             n.is_provisional, n.reason, case when n.band <> 'spine' then {model} end)""",
+)
+
+# The same for new records of the register, each of which stands for itself
+_REGISTERED = (
+    *_NEW_EVENT,
+    "analyze registered_now",
+    """create temp table wanting on commit drop as
+    select r.source, r.source_key, false as is_provisional, null::bigint as person,
+        row_number() over (order by r.source, r.source_key) as ordinal
+    from registered_now as r
+    left join identity.social_id as s
+        on s.source = r.source and s.source_key = r.source_key and not s.is_provisional
+    where s.social_id is null""",
+)
+
+_REGISTER_STANDING = (
+    """create temp table standing on commit drop as
+    select r.source, r.source_key, r.entity, r.source_key as spine_key, null::float8 as match_weight,
+        null::float8 as match_probability, 'spine' as band, null::text as reason, p.social_id,
+        false as is_provisional, x.source is not null as was_known
+    from registered_now as r
+    join identity.social_id as p on p.source = r.source and p.source_key = r.source_key and not p.is_provisional
+    left join identity.person_crosswalk as x on x.source = r.source and x.source_key = r.source_key""",
+    "analyze standing",
+    """insert into new_event (cycle, kind, social_id, source, source_key, run_id, reason)
+    select {cycle}, 'restored', n.social_id, n.source, n.source_key, {run}, 'record delivered again'
+    from standing as n left join assigned_now as a on a.social_id = n.social_id
+    where not n.was_known and a.social_id is null""",
 )

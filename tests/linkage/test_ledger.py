@@ -57,7 +57,7 @@ def table(rows: list[dict[str, object]]) -> pa.Table:
                 name: column(name, pa.string())
                 for name in ("source", "source_key", "spine_key", "band", "reason")
             },
-            "entity": pa.array(["person"] * len(rows), pa.string()),
+            "entity": pa.array([row.get("entity", "person") for row in rows], pa.string()),
             "match_weight": pa.array([9.0 if r["band"] == "link" else None for r in rows], pa.float64()),
             "match_probability": pa.array(
                 [0.99 if r["band"] == "link" else None for r in rows], pa.float64()
@@ -327,6 +327,16 @@ def test_filling_an_empty_ledger_leaves_what_adding_to_it_would(
     assert found[0][0] == LedgerChanges(assigned=4, linked=2)
 
 
+@pytest.mark.postgres
+def test_a_ledger_just_filled_has_statistics_of_both_kinds_of_identifier(warehouse: Warehouse) -> None:
+    """Told of one kind only, the database plans the next run's joins for none of the other: minutes at full size."""
+    empty(warehouse)
+    kept(warehouse, world(dict.fromkeys(PEOPLE, True), {RECORDS[1]: 7, RECORDS[2]: 8}))
+    shares = "select unnest(most_common_freqs)::float8 as share from pg_stats where tablename = 'social_id'"
+    found = warehouse.read(f"{shares} and schemaname = 'identity' and attname = 'is_provisional' order by 1")
+    assert found["share"].to_pylist() == pytest.approx([0.4, 0.6])
+
+
 def begun(warehouse: Warehouse, rows: list[dict[str, object]], *, is_complete: bool) -> Recording:
     register = [row for row in rows if row["band"] == "spine"]
     return Recording(
@@ -374,6 +384,43 @@ def test_a_ledger_begun_with_the_register_is_what_it_would_be_at_once(
         found.append((changes, tables))
     assert found[0] == found[1]
     assert found[0][0].assigned == (3 if is_complete else 2)
+
+
+@pytest.mark.postgres
+def test_what_the_register_brings_is_recorded_alike_whether_first_or_with_the_rest(
+    warehouse: Warehouse,
+) -> None:
+    """Of the register: a person delivered again, a new one, and one told of by another entity."""
+    found = []
+    nothing = table([])
+    for in_parts in (False, True):
+        empty(warehouse)
+        kept(warehouse, world({"a": True, "d": True}, {RECORDS[1]: "a"}))
+        kept(warehouse, world({"a": True}, {RECORDS[1]: "a"}))
+        rows = [*world({"d": True, "e": True}, {}), *world({"a": True}, {})]
+        rows[-1]["entity"] = "resident"
+        if in_parts:
+            with begun(warehouse, rows, is_complete=False) as recording:
+                gone = nothing.select(["source", "source_key"])
+                changes = recording.finish(Linked(nothing, "m", lambda _: None, gone)).result()
+        else:
+            changes = record(
+                warehouse, table(rows), spine="register", cycle="2026-01", model_sha256="m", run_id="r",
+                withdrawn=nothing.select(["source", "source_key"]),
+            )  # fmt: skip
+        of = "select s.source_key as of, {} as t join identity.social_id as s using (social_id) order by"
+        tables = [
+            warehouse.read(query).to_pylist()
+            for query in (
+                of.format("kind, t.source_key, spine_key, t.reason from identity.event") + " event_id",
+                of.format("t.source_key, entity, band, t.is_provisional from identity.person_crosswalk")
+                + " t.source_key",
+            )
+        ]
+        found.append((changes, tables))
+    assert found[0] == found[1]
+    assert found[0][0] == LedgerChanges(assigned=1, restored=1)
+    assert [row["entity"] for row in found[0][1][1]] == ["resident", "person", "person", "person"]
 
 
 @pytest.mark.postgres

@@ -151,6 +151,25 @@ def test_the_ledger_refuses_to_forget(warehouse: Warehouse, table: str, verb: st
         warehouse.execute(f"{verb} identity.{table}{' cascade' if verb == 'truncate' else ''}")
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "change", ["a letter", "a digit less", "a zero before", "another check digit", "a sign"]
+)
+def test_the_ledger_takes_no_identifier_that_is_not_one(warehouse: Warehouse, change: str) -> None:
+    (good,) = random_social_ids(1).to_pylist()
+    bad = {
+        "a letter": f"x{good[1:]}",
+        "a digit less": good[:-1],
+        "a zero before": f"0{good}",
+        "another check digit": good[:-1] + str((int(good[-1]) + 1) % 10),
+        "a sign": f"-{good[1:]}",
+    }[change]
+    columns = "insert into identity.social_id (social_id, source, source_key, is_provisional, cycle)"
+    with pytest.raises(DatabaseError, match=r"social_id_has_check_digits|invalid input syntax"):
+        warehouse.execute(f"{columns} values ('{bad}', 's', 'bad', true, '2026-01')")
+    assert not warehouse.scalar("select count(*) from identity.social_id where source_key = 'bad'")
+
+
 def resolved(*rows: tuple[str, str, str | None, str]) -> pa.Table:
     """(source, key, spine key, band) as the ledger takes them."""
     sources, keys, spines, bands = zip(*rows, strict=True)

@@ -1,0 +1,34 @@
+"""The check of an identifier's digits as arithmetic: a regular expression took half the time of filling the ledger.
+
+What it accepts is the same: a number of twelve digits, written as such, that leaves 1 when divided by 97.
+"""
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+NAME = "social_id_has_check_digits"
+# No identifier begins with a zero: the ten digits before the check digits do not
+ARITHMETIC = (
+    "social_id::bigint::text = social_id and social_id::bigint between 100000000000 and 999999999999"
+    " and social_id::bigint % 97 = 1"
+)
+PATTERN = "social_id ~ '^[0-9]{12}$' and social_id::bigint % 97 = 1"
+
+
+def _replace(condition: str) -> None:
+    op.drop_constraint(NAME, "social_id", schema="identity")
+    op.create_check_constraint(NAME, "social_id", condition, schema="identity")
+
+
+def upgrade() -> None:
+    """Check by arithmetic; the identifiers there are checked again."""
+    _replace(ARITHMETIC)
+
+
+def downgrade() -> None:
+    """Check by a regular expression."""
+    _replace(PATTERN)
