@@ -150,7 +150,8 @@ def group_loose(connection: duckdb.DuckDBPyConnection, twin: str, single_sources
     """Create `person_of` (source, source_key, person) and `doubtful_twin`.
 
     `person` is a label shared by the records of one provisional person, null where they are too little to
-    be one. `doubtful_twin` (source, source_key, other_source, other_key, match_weight) are pairs for a clerk.
+    be one. `doubtful_twin` (source, source_key, other_source, other_key, match_weight, profile, left_id, right_id,
+    left_home, right_home) are pairs for a clerk, with their identities and households.
 
     Args:
         connection: with `loose`, and with `ruling` and `directed` of `linkage.resolve`.
@@ -281,7 +282,9 @@ def _doubtful(connection: duckdb.DuckDBPyConnection, twin: str) -> None:
     )
     connection.execute(
         """create or replace temp table doubtful_twin as
-        select l.source, l.source_key, r.source as other_source, r.source_key as other_key, p.match_weight
+        select l.source, l.source_key, r.source as other_source, r.source_key as other_key, p.match_weight, l.profile,
+            l.record_id as left_id, r.record_id as right_id, l.household_key as left_home,
+            r.household_key as right_home
         from (
             select least(a, b) as l_node, greatest(a, b) as r_node, match_weight from shown_pair
             where a_label <> b_label and is_surveyed and not is_one_household

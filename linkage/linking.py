@@ -421,9 +421,8 @@ def _incremental(run: _Run) -> LinkageSummary | None:
                 )
                 incremental.keep_doubtful(connection)
                 pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="review"))
-                records = pool.submit(
-                    review.shown, warehouse, plain_text(review.keys(connection)), run.row_hash
-                )
+                shown = plain_text(review.keys(connection, "state.record"))
+                records = pool.submit(review.shown, warehouse, shown, run.row_hash)
                 priors = {name: p.prior(statistics.n_spine) for name, p in profiles.items()}
                 with incremental.doubtful_alone(people):
                     doubtful = plain_text(review.weigh(people, profiles, priors))

@@ -81,7 +81,7 @@ def find_doubtful(
     """
     chosen = f"and r.record_id in (select record_id from {only})" if only else ""
     either = (
-        f"and (l.record_id in (select record_id from {only}) or r.record_id in (select record_id from {only}))"
+        f"where left_id in (select record_id from {only}) or right_id in (select record_id from {only})"
         if only
         else ""
     )
@@ -97,41 +97,36 @@ def find_doubtful(
         rival as (
             select w.source, w.source_key, p.spine_id, p.match_weight,
                 round(b.match_probability * pow(2, least(p.match_weight, 64) - least(b.match_weight, 64)), 6)
-                    as match_probability, 'rival' as reason, w.profile, w.record_id
+                    as match_probability, 'rival' as reason, w.profile, w.record_id, w.household_key
             from waiting as w join best as b using (record_id) join pair as p using (record_id)
             where w.reason in ('rival', 'near_line') and p.spine_id <> w.spine_id
         ),
         candidate as (
-            select source, source_key, spine_id, match_weight, match_probability, reason, profile, record_id
+            select source, source_key, spine_id, match_weight, match_probability, reason, profile, record_id,
+                household_key
             from waiting where spine_id is not null
             union all
             select * from rival where match_probability >= case profile {cases or "when '' then 1"} end
             union all
-            select w.source, w.source_key, s.record_id, null, null, 'contradiction', w.profile, w.record_id
+            select w.source, w.source_key, s.record_id, null, null, 'contradiction', w.profile, w.record_id,
+                w.household_key
             from waiting as w
             join ruling as g on g.source = w.source and g.source_key = w.source_key and g.decision = 'same'
             join spine_key as s on s.source_key = g.other_key and g.other_source = {_literal(spine)}
             where w.reason = 'contradiction' and s.record_id <> w.spine_id
         ),
         surveyed as (
-            select source, source_key, household_key from record
+            select source, source_key, household_key from {resolved}
             where source in ({listed}) and household_key is not null
         ),
         linked as (
             select spine_id, source, household_key from {resolved}
             where band = 'link' and spine_id in (select spine_id from candidate)
         ),
-        twin as (
-            select t.*, l.profile, l.record_id as left_id, r.record_id as right_id,
-                l.household_key as left_home, r.household_key as right_home
-            from doubtful_twin as t
-            join record as l on l.source = t.source and l.source_key = t.source_key
-            join record as r on r.source = t.other_source and r.source_key = t.other_key
-            where true {either}
-        ),
+        twin as (select * from doubtful_twin {either}),
         homes as (
             select source, household_key, count(*)::int as n from surveyed semi join (
-                select source, household_key from surveyed semi join candidate using (source, source_key)
+                select source, household_key from candidate
                 union select source, household_key from linked
                 union select source, left_home from twin
                 union select other_source, right_home from twin
@@ -145,8 +140,7 @@ def find_doubtful(
             c.record_id as left_id, c.spine_id as right_id, coalesce(h.n, p.n) as n_household
         from candidate as c
         join spine_key as k on k.record_id = c.spine_id
-        join record as r on r.source = c.source and r.source_key = c.source_key
-        left join homes as h on h.source = r.source and h.household_key = r.household_key
+        left join homes as h on h.source = c.source and h.household_key = c.household_key
         left join home_of_person as p on p.spine_id = c.spine_id
         where not exists (select 1 from ruling as g where g.source = c.source and g.source_key = c.source_key
             and g.other_source = {_literal(spine)} and g.other_key = k.source_key and g.decision = 'different')
@@ -260,11 +254,18 @@ def _weight(level: Mapping[str, Any]) -> str:
     return f"({plain} + {factor} * coalesce(log2({u!r} / nullif({frequency}, 0)), 0))"
 
 
-def keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """The records of the pairs of `doubtful`, and those of the same identity: `source, source_key, row_hash`."""
+def keys(connection: duckdb.DuckDBPyConnection, record: str = "record") -> pa.Table:
+    """The records of the pairs of `doubtful`, and those of the same identity: `source, source_key, row_hash`.
+
+    Args:
+        connection: with `doubtful`.
+        record: table of the records.
+    """
     return connection.sql(
-        """select source, source_key, row_hash from record
-        where record_id in (select left_id from doubtful union select right_id from doubtful)"""
+        f"""select source, source_key, row_hash from {record} where rowid in (
+            -- found in one column, then taken from their places
+            select rowid from {record}
+            where record_id in (select left_id from doubtful union select right_id from doubtful))"""
     ).to_arrow_table()
 
 
