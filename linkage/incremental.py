@@ -282,9 +282,10 @@ def _take_in(people: People) -> None:
         select record_id, any_value(profile) as profile, {values} from keyed group by record_id"""
     )
     standardised(connection, "identities", "standard")
+    kept = ", ".join(f"s.{column}" for column in _columns(connection, "state.spine"))
     connection.execute(
-        """create or replace temp table spine_new as
-        select s.* from standard as s join identities as i using (record_id) where i.profile = 'spine'"""
+        f"""create or replace temp table spine_new as
+        select {kept} from standard as s join identities as i using (record_id) where i.profile = 'spine'"""
     )
     connection.execute("delete from state.spine where record_id in (select record_id from spine_touched)")
     connection.execute("insert into state.spine by name select * from spine_new")
@@ -297,7 +298,7 @@ def _take_in(people: People) -> None:
         connection.execute(f"delete from state.people_{name} where record_id in (select record_id from dead)")
         connection.execute(
             f"""create or replace temp table new_{name} as
-            select s.* from standard as s join identities as i using (record_id)
+            select {kept} from standard as s join identities as i using (record_id)
             anti join state.people_{name} as p on p.record_id = s.record_id where i.profile = '{name}'"""
         )
     connection.execute("create or replace temp table arrived as select distinct record_id from keyed")

@@ -17,7 +17,7 @@ import pyarrow as pa
 from linkage import duplicates, incremental, pages, review, state
 from linkage import people as people_module
 from linkage.ledger import LedgerChanges, Linked, Recording, record
-from linkage.model import PROFILES, BlockingRule, LinkageError, Model, Profile, latest
+from linkage.model import PROFILES, BlockingRule, LinkageError, Model, Profile, columns_used, latest
 from linkage.pairs import LEAST_WEIGHT, score
 from linkage.people import Engine, People
 from linkage.predict import predict, prepare
@@ -305,6 +305,10 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
                         "statistics": statistics.dump(),
                         "last_adjudication": str(last_adjudication),
                     },
+                    columns_used(
+                        profiles.values(),
+                        [rule for used in (rules, twin_rules) for part in used.values() for rule in part],
+                    ),
                 )
             )
         except BaseException as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -385,13 +386,10 @@ class BlockingRule:
         """As Splink takes it."""
         return " and ".join(f"l.{left} = r.{right}" for left, right in self.keys)
 
-    def count(self, connection: duckdb.DuckDBPyConnection, left: str, right: str, *, part: int = 1) -> int:
-        """Number of pairs between two tables, or between one row in `part` of each, that the rule brings together."""
+    def count(self, connection: duckdb.DuckDBPyConnection, left: str, right: str) -> int:
+        """Number of pairs between two tables that the rule brings together."""
         hashed = [", ".join(key[side] for key in self.keys) for side in (0, 1)]
-        filled = [
-            " and ".join([*(f"{key[side]} is not null" for key in self.keys), f"record_id % {part} = 0"])
-            for side in (0, 1)
-        ]
+        filled = [" and ".join(f"{key[side]} is not null" for key in self.keys) for side in (0, 1)]
         # by hash, as two keys of one hash are rarer than a count needs to know; only one side is grouped
         row = connection.execute(
             f"""with grouped as (
@@ -463,7 +461,8 @@ COMPARISONS_PER_RECORD = {"with_birth_date": 6, "name_only": 25}
 Names alone need more: at 8, a simulated register of 208,000 people lost a sixth of its electricity meters.
 """
 
-# Most rules bring together many times what the budget affords: one pair in 64 tells, where there are many
+# Most rules bring together many times what the budget affords: one pair in 64 tells, where there are many;
+# one row in 8 of either side
 _SAMPLED_FROM = 200_000
 _PART = 8
 _SEEN = 1_000
@@ -485,21 +484,40 @@ def affordable_rules(
         budget = max(least_budget, COMPARISONS_PER_RECORD[profile] * n_left)
     kept: dict[BlockingRule, int] = {}
     present = columns_of(connection, left) & columns_of(connection, right)
-    for rule in BLOCKING_RULES:
-        if not rule.columns <= present:
-            continue
+    possible = [rule for rule in BLOCKING_RULES if rule.columns <= present]
+    is_sampled = n_left >= _SAMPLED_FROM
+    if is_sampled:
+        columns = ", ".join(sorted(set().union(*(rule.columns for rule in possible))))
+        for name, table in (("sampled_left", left), ("sampled_right", right)):
+            connection.execute(
+                f"create or replace temp table {name} as select {columns} from {table} where record_id % {_PART} = 0"
+            )
+    for rule in possible:
         # a rule on fewer keys brings every pair of a rule on these and more
         narrower = [other for other in kept if set(rule.keys) < set(other.keys)]
         left_over = budget - sum(n for other, n in kept.items() if other not in narrower)
-        if n_left >= _SAMPLED_FROM:
-            some = rule.count(connection, left, right, part=_PART)
+        if is_sampled:
+            some = rule.count(connection, "sampled_left", "sampled_right")
             # far too many, and seen often enough to be sure of it
             if some * _PART**2 > 2 * left_over and some >= _SEEN:
                 continue
         pairs = rule.count(connection, left, right)
         if 0 < pairs <= left_over:
             kept = {other: n for other, n in kept.items() if other not in narrower} | {rule: pairs}
+    if is_sampled:
+        connection.execute("drop table sampled_left; drop table sampled_right")
     return kept
+
+
+def columns_used(profiles: Iterable[Profile], rules: Iterable[BlockingRule]) -> set[str]:
+    """The standardised columns that comparisons and blocking rules speak of, `record_id` among them."""
+    words = {
+        word
+        for profile in profiles
+        for word in re.findall(r"\w+", json.dumps(profile.comparisons, ensure_ascii=False))
+    }
+    told = words | {word.removesuffix("_l").removesuffix("_r") for word in words}
+    return told.union({"record_id"}, *(rule.columns for rule in rules))
 
 
 def settings(

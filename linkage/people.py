@@ -115,7 +115,7 @@ def load(
     )
     connection.execute(
         f"""create or replace temp view keyed as
-        select r.*, p.profile, (case when p.profile = 'spine' then hash(r.source_key)
+        select r.*, r.rowid as place, p.profile, (case when p.profile = 'spine' then hash(r.source_key)
             else hash(p.profile, {", ".join(f"r.{column}" for column in identity)}) end >> 1)::bigint as record_id
         from raw_record as r join source_profile as p using (source)"""
     )
@@ -132,17 +132,23 @@ def load(
             expected="the spine delivered and read before linkage",
             action="check the delivery of this source, then run again",
         )
-    twice = count(connection, "(select 1 from record group by source, source_key having count(*) > 1)")
+    connection.execute(
+        "create or replace temp table spine_key as select record_id, source_key from record where profile = 'spine'"
+    )
+    # the register's keys by their hash, which is quicker to compare
+    repeated = "(select 1 from {} group by {} having count(*) > 1)"
+    n_shared = count(connection, repeated.format("spine_key", "record_id"))
+    others = "(select source, source_key from record where profile <> 'spine')"
+    twice = count(connection, repeated.format(others, "source, source_key")) + (
+        count(connection, repeated.format("spine_key", "source_key")) if n_shared else 0
+    )
     if twice:
         raise LinkageError(
             f"{twice} keys of landing.canonical_person_record come more than once.",
             expected="one record for each source and source_key",
             action="check the primary keys of the source contracts",
         )
-    connection.execute(
-        "create or replace temp table spine_key as select record_id, source_key from record where profile = 'spine'"
-    )
-    if count(connection, "(select 1 from spine_key group by record_id having count(*) > 1)"):
+    if n_shared:
         raise LinkageError("Two keys of the spine have the same hash.", action="report this as a fault")
     if known is not None:
         register = connection.sql("select source, source_key, entity from record where profile = 'spine'")
@@ -150,11 +156,11 @@ def load(
 
     found = tuple(name for name in PROFILES if count(connection, "source_profile", f"profile = '{name}'"))
     # the register repeats nobody: its records are read where they are
-    values = ", ".join(f"any_value({column}) as {column}" for column in identity)
     connection.execute(
         f"""create or replace temp table other_identities as
-        select record_id, any_value(profile) as profile, {values}
-        from keyed where profile <> 'spine' group by record_id"""
+        select record_id, profile, {", ".join(identity)} from keyed where profile <> 'spine' and place in (
+            -- one record of each, found by number and then taken whole
+            select min(place) from keyed where profile <> 'spine' group by record_id)"""
     )
     connection.execute(
         f"""create or replace temp view identities as

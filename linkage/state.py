@@ -26,7 +26,7 @@ from typing import Any
 
 import duckdb
 
-from linkage.model import BlockingRule
+from linkage.model import BlockingRule, columns_of
 from linkage.people import People
 from linkage.standardise import NAME_PARTS
 from warehouse import Warehouse
@@ -101,22 +101,27 @@ def file_in(folder: Path) -> Path:
     return folder / "linkage" / "state.duckdb"
 
 
+def _standardised(people: People) -> tuple[str, ...]:
+    """The tables of standardised people."""
+    return ("spine", *(f"{kind}_{name}" for kind in ("people", "loose") for name in people.profiles))
+
+
 def tables(people: People) -> tuple[str, ...]:
     """What the state keeps, by the names that a run has for them."""
     return (
-        "record", "source_profile", "spine", *(f"people_{name}" for name in people.profiles),
-        *(f"loose_{name}" for name in people.profiles),
-        *(f"tf_{part}" for part in NAME_PARTS), "pair", "best", "resolved", "twin", "person_of", "loose_identity",
+        "record", "source_profile", *_standardised(people), *(f"tf_{part}" for part in NAME_PARTS),
+        "pair", "best", "resolved", "twin", "person_of", "loose_identity",
     )  # fmt: skip
 
 
-def save(people: People, file: Path, meta: Mapping[str, str]) -> Path:
+def save(people: People, file: Path, meta: Mapping[str, str], columns: Collection[str]) -> Path:
     """Write the state to a file beside `file`, and return it; `keep` puts it in place.
 
     Args:
         people: after a full run, with the tables of `tables` and the hash of each record.
         file: of `file_in`.
         meta: token, fingerprint, statistics, last_adjudication.
+        columns: of the standardised people, that comparisons and blocking need: the rest is not kept.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     file.parent.chmod(0o700)
@@ -128,7 +133,10 @@ def save(people: People, file: Path, meta: Mapping[str, str]) -> Path:
         for name in tables(people):
             # the register's own records stand for themselves
             chosen = "resolved where band <> 'spine'" if name == "resolved" else name
-            connection.execute(f"create table kept.{name} as select * from {chosen}")
+            some = "*"
+            if name in _standardised(people):
+                some = ", ".join(sorted(columns_of(connection, name).intersection(columns)))
+            connection.execute(f"create table kept.{name} as select {some} from {chosen}")
         connection.execute("create table kept.meta (name varchar, value varchar)")
         connection.executemany("insert into kept.meta values (?, ?)", [list(item) for item in meta.items()])
     finally:

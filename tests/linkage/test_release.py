@@ -19,6 +19,8 @@ from linkage.people import People
 from linkage.predict import predict
 from linkage.resolve import best_pairs, resolve
 from linkage.train import TrainedProfile
+from orchestration import drift as drift_check
+from orchestration.site import Site
 from sijill.country import Country
 from sijill.installation import Installation
 from tests.linkage.test_linking import febrl, land, shuffled
@@ -221,6 +223,28 @@ def test_the_figures_of_an_earlier_cycle_stand_where_a_later_one_changed_no_reco
         Drift((), (), True).write(pages.drift_path(place, cycle))
     found = pages.latest_figures(place, "2026-04")
     assert found == pages.drift_path(place, "2026-01")
+
+
+@pytest.mark.postgres
+def test_a_cycle_that_linked_records_and_left_no_figures_is_not_judged_by_an_earlier_one(
+    warehouse: Warehouse, installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIJILL_HOME", str(tmp_path))
+    site = Site.of(installation)
+    site._warehouse = warehouse
+    earlier = pages.drift_path(site.installation, "2030-01")
+    Drift((), (), True).write(earlier)
+
+    def run(cycle: str, records: int) -> None:
+        warehouse.execute(
+            "insert into identity.linkage_run (run_id, cycle, model_sha256, state_token, is_incremental, n_records,"
+            f" last_adjudication_id) values ('r', '{cycle}', 'm', 't', true, {records}, 0)"
+        )
+
+    run("2030-02", 0)
+    assert drift_check._figures(site, "2030-02") == earlier
+    run("2030-02", 7)
+    assert drift_check._figures(site, "2030-02") is None
 
 
 def test_figures_of_drift_come_back_from_their_file(tmp_path: Path) -> None:
