@@ -8,10 +8,12 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from linkage import LinkageError, LinkageSummary, incremental, link, linking, pages, state
+from linkage.model import columns_of
 from linkage.state import file_in
 from sijill.installation import Installation
 from warehouse import Warehouse
@@ -224,6 +226,12 @@ def test_a_small_delta_changes_only_what_it_must(warehouse: Warehouse, place: In
     assert (again.is_incremental, again.relinked, again.changes.total) == (True, 0, 0)
     assert (again.sources, again.spine_records) == (full.sources, full.spine_records)
 
+    # of standardised people, what comparing needs is kept, and nothing else
+    with duckdb.connect(file_in(place.folder), read_only=True) as kept:
+        columns = columns_of(kept, "spine")
+    assert {"record_id", "given_ar", "given_skeleton", "given_tf", "birth_digits", "district"} <= columns
+    assert not columns & {"given_vowels", "postal_code", "phone", "source_key"}
+
     # unrelated records change no identifier
     before = {(r["source"], r["source_key"]): r["social_id"] for r in crosswalk(warehouse)}
     for key in range(20):
@@ -256,6 +264,21 @@ def test_a_small_delta_changes_only_what_it_must(warehouse: Warehouse, place: In
     with pytest.raises(LinkageError, match="more than once"):
         run(warehouse, place)
     assert crosswalk(warehouse) == held
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("source", ["population_register", "survey_member"])
+def test_a_key_that_comes_twice_is_refused_by_a_full_run(
+    warehouse: Warehouse, place: Installation, source: str
+) -> None:
+    World(warehouse, 5).land()
+    records = "landing.canonical_person_record"
+    key = warehouse.scalar(f"select min(source_key) from {records} where source = '{source}'")
+    warehouse.execute(
+        f"insert into {records} select * from {records} where source = '{source}' and source_key = '{key}'"
+    )
+    with pytest.raises(LinkageError, match=r"^1 keys .* more than once"):
+        run(warehouse, place, full=True)
 
 
 @pytest.mark.postgres

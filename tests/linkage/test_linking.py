@@ -388,6 +388,15 @@ def test_identifiers_are_distinct_and_have_valid_check_digits() -> None:
     assert not set(ids) & set(random_social_ids(5000).to_pylist())
 
 
+def test_new_identifiers_are_none_of_those_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # of 900 identifiers that there are
+    monkeypatch.setattr("linkage.ledger._BODY_DIGITS", 3)
+    taken = random_social_ids(600)
+    free = random_social_ids(300, taken=taken)
+    assert len({*taken.to_pylist(), *free.to_pylist()}) == 900
+    assert len(set(random_social_ids(900, taken=taken.slice(0, 0)).to_pylist())) == 900
+
+
 def test_accuracy_counts_what_it_says() -> None:
     truth = Truth(
         pa.table(
