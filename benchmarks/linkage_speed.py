@@ -46,7 +46,7 @@ from linkage.resolve import best_pairs, resolve
 from linkage.standardise import NAME_PARTS
 from sijill.country import Country
 from sijill.installation import Installation
-from warehouse import Warehouse
+from warehouse import EmbeddedServer, Warehouse
 
 REPORT = Path(__file__).with_name("linkage_speed.md")
 COUNTRY = Path(__file__).resolve().parents[1] / "countries" / "tunisia"
@@ -444,6 +444,7 @@ def main() -> None:
             )
             runs.setdefault(step, []).append(json.loads(done.stdout.strip().splitlines()[-1]))
             print(json.dumps(runs[step][-1]), file=sys.stderr, flush=True)
+        EmbeddedServer(home / "postgres").stop()
     found = {step: min(runs[step], key=lambda run: run["wall"]) for step in ("raw", "ours", "stage", "delta")}
     walls = [run["wall"] for run in runs["raw"]]
     section = _section(asked.survey, asked.register, found, walls)
