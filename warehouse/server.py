@@ -11,7 +11,6 @@ capability that lets it pass, and no permission of any parent is changed.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import importlib.util
@@ -102,8 +101,6 @@ class EmbeddedServer:
             raise ServerError(
                 f"PostgreSQL did not stop: {result.stdout.strip()}", action=f"look at {self.log}"
             )
-        with contextlib.suppress(OSError):  # not empty: another server of ours has just started
-            self.socket_folder.rmdir()
         return True
 
     def url(self, database: str) -> str:
