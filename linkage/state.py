@@ -3,11 +3,11 @@
 What belongs here: keeping and opening the state, and whether it can still be trusted. What does not: using
 it (`linkage.incremental`).
 
-The state is a DuckDB file in the installation's folder: each record with a hash of its key and row, the
-standardised people, every scored pair, the resolution (but of the register's own records), and the statistics
-that weights rest on (term frequencies, size of the register, blocking rules, profiles of sources). These stay
-frozen until a full run, so that a record's weight depends on its own row and on the rows it is compared with,
-and on nothing else.
+The state is a DuckDB file in the installation's folder: each record with a hash of its key and row, of the
+standardised people what comparing and blocking need, every scored pair, the resolution (but of the register's
+own records), and the statistics that weights rest on (term frequencies, size of the register, blocking rules,
+profiles of sources). These stay frozen until a full run, so that a record's weight depends on its own row and on
+the rows it is compared with, and on nothing else.
 
 It is derived, and may be deleted: the next run is then a full one. It is trusted only if the ledger's last
 run left it (both hold its token), and if model, settings and code are the same.
