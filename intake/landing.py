@@ -1,7 +1,8 @@
 """Landing tables and the canonical views over them.
 
 A landing table is what one contract delivers, typed. `person_hash` is a hash of a row's key and of what it
-says about who a person is, so that linkage need not read a row to know that it is as it was. The views
+says about who a person is, so that linkage need not read a row to know that it is as it was; `person_place`, in
+the view of people, is where a row lies, so that one that is wanted is found without reading the others. The views
 `landing.canonical_<entity>` give every source of a record type the same columns; they are all that linkage
 and dbt read. Their columns never depend on which sources there are, so they can be replaced under the views
 that stand on them.
@@ -133,13 +134,13 @@ def person_record_view(tables: Sequence[TableContract]) -> str:
             filled = table.mapping.get(column.name)
             value = "null" if filled is None else f'"{filled.name}"'
             fields.append(f'{value}::{column.type} as "{column.name}"')
-        fields.append("person_hash")
+        fields += ["person_hash", "ctid as person_place"]
         parts.append(f'select {", ".join(fields)} from landing."{table.name}"')
     if parts:
         return "\nunion all\n".join(parts)
     fields = [f'null::{c.type} as "{c.name}"' for c in identity]
     head = "null::text as source, null::text as source_key, null::text as entity, null::text as household_key"
-    return f"select {head}, {', '.join(fields)}, null::bigint as person_hash where false"
+    return f"select {head}, {', '.join(fields)}, null::bigint as person_hash, null::tid as person_place where false"
 
 
 def create_canonical_views(
@@ -205,5 +206,5 @@ def _columns_differ(warehouse: Warehouse, name: str) -> bool:
         (c.name, c.type.replace("timestamptz", "timestamp with time zone")) for c in columns.values()
     ]
     if name == PERSON_RECORD:
-        wanted.append(("person_hash", "bigint"))
+        wanted += [("person_hash", "bigint"), ("person_place", "tid")]
     return present[: len(wanted)] != wanted or len(present) > len(wanted)

@@ -122,7 +122,9 @@ def record(
                 changes = filling.others(every.filter(pc.invert(is_spine)), model_sha256)
         else:
             run = _runner(spine, cycle, model_sha256, run_id)
-            changes = _bring_up(transaction, resolved, withdrawn, run)
+            if withdrawn is not None:
+                _note_withdrawn(transaction, withdrawn, run)
+            changes = _bring_up(transaction, resolved, run, is_complete=withdrawn is None)
         if also is not None:
             also(transaction)
     return changes
@@ -136,13 +138,11 @@ class Linked:
         resolved: as `record` takes it, without the register's own records.
         model_sha256: of the model file that weighed the pairs.
         also: called inside the transaction, at its end.
-        withdrawn: as `record` takes it.
     """
 
     resolved: pa.Table
     model_sha256: str | None
     also: Callable[[Transaction], None]
-    withdrawn: pa.Table | None = None
 
 
 class Recording:
@@ -161,7 +161,7 @@ class Recording:
         spine: str,
         cycle: str,
         run_id: str,
-        is_complete: bool,
+        withdrawn: pa.Table | None,
     ) -> None:
         """Begin.
 
@@ -171,13 +171,13 @@ class Recording:
             spine: as for `record`.
             cycle: as for `record`.
             run_id: as for `record`.
-            is_complete: whether `register` is the whole register; it is then written only where the ledger is
-                empty. Otherwise it is what is new in it.
+            withdrawn: as for `record`. Where it is None, `register` is the whole register, and is written only where
+                the ledger is empty; otherwise it is what is new in it.
         """
         self._is_begun: Future[bool] = Future()
         self._linked: Future[Linked] = Future()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._changes = self._pool.submit(self._run, warehouse, register, spine, cycle, run_id, is_complete)
+        self._changes = self._pool.submit(self._run, warehouse, register, withdrawn, spine, cycle, run_id)
 
     @property
     def is_begun(self) -> bool:
@@ -198,16 +198,24 @@ class Recording:
         self._pool.shutdown()
 
     def _run(
-        self, warehouse: Warehouse, register: pa.Table, spine: str, cycle: str, run_id: str, is_complete: bool
+        self,
+        warehouse: Warehouse,
+        register: pa.Table,
+        withdrawn: pa.Table | None,
+        spine: str,
+        cycle: str,
+        run_id: str,
     ) -> LedgerChanges:
         try:
-            with _begun(warehouse, few=not is_complete) as transaction:
-                is_begun = not is_complete or bool(transaction.scalar(_IS_EMPTY))
+            with _begun(warehouse, few=withdrawn is not None) as transaction:
+                is_begun = withdrawn is not None or bool(transaction.scalar(_IS_EMPTY))
                 self._is_begun.set_result(is_begun)
                 if not is_begun:
                     return LedgerChanges()
-                write = self._fill if is_complete else self._add
-                changes, also = write(transaction, register, spine, cycle, run_id)
+                if withdrawn is None:
+                    changes, also = self._fill(transaction, register, spine, cycle, run_id)
+                else:
+                    changes, also = self._add(transaction, register, withdrawn, spine, cycle, run_id)
                 also(transaction)
                 return changes
         except BaseException as error:
@@ -225,15 +233,22 @@ class Recording:
             return filling.others(linked.resolved, linked.model_sha256), linked.also
 
     def _add(
-        self, transaction: Transaction, register: pa.Table, spine: str, cycle: str, run_id: str
+        self,
+        transaction: Transaction,
+        register: pa.Table,
+        withdrawn: pa.Table,
+        spine: str,
+        cycle: str,
+        run_id: str,
     ) -> tuple[LedgerChanges, Callable[[Transaction], None]]:
         """Add to the ledger; what is added, and what else to do."""
-        first = _register(transaction, register, _runner(spine, cycle, None, run_id))
+        run = _runner(spine, cycle, None, run_id)
+        first = _register(transaction, register, run)
         transaction.execute("discard temp")
+        _note_withdrawn(transaction, withdrawn, run)
         linked = self._linked.result()
-        then = _bring_up(
-            transaction, linked.resolved, linked.withdrawn, _runner(spine, cycle, linked.model_sha256, run_id)
-        )
+        run = _runner(spine, cycle, linked.model_sha256, run_id)
+        then = _bring_up(transaction, linked.resolved, run, is_complete=False)
         kinds = LedgerChanges.__dataclass_fields__
         total = LedgerChanges(**{kind: getattr(first, kind) + getattr(then, kind) for kind in kinds})
         return total, linked.also
@@ -272,19 +287,22 @@ def _runner(spine: str, cycle: str, model_sha256: str | None, run_id: str) -> _R
     return run
 
 
+def _note_withdrawn(transaction: Transaction, withdrawn: pa.Table, run: _Run) -> None:
+    """Tell `_bring_up` which records are gone, before it."""
+    with transaction.connection.cursor() as cursor:
+        cursor.adbc_ingest("withdrawn_now", withdrawn, mode="create", temporary=True)
+    run(transaction, _GONE_NAMED)
+
+
 def _bring_up(
-    transaction: Transaction,
-    resolved: pa.Table | pa.RecordBatchReader,
-    withdrawn: pa.Table | None,
-    run: _Run,
+    transaction: Transaction, resolved: pa.Table | pa.RecordBatchReader, run: _Run, *, is_complete: bool
 ) -> LedgerChanges:
     """Add what is new to what the ledger holds."""
     with transaction.connection.cursor() as cursor:
         cursor.adbc_ingest("resolved_now", resolved, mode="create", temporary=True)
-    if withdrawn is not None:
-        with transaction.connection.cursor() as cursor:
-            cursor.adbc_ingest("withdrawn_now", withdrawn, mode="create", temporary=True)
-    run(transaction, _GONE_ALL if withdrawn is None else _GONE_NAMED)
+    transaction.execute("analyze resolved_now")
+    if is_complete:
+        run(transaction, _GONE_ALL)
     run(transaction, _STATE)
     _assign(transaction, run)
     run(transaction, _STANDING)
@@ -512,7 +530,6 @@ _OTHERS = (
 )
 
 _GONE_ALL = (
-    "analyze resolved_now",
     """create temp table gone on commit drop as
     select x.source, x.source_key, x.social_id, x.spine_key, x.band, x.is_provisional
     from identity.person_crosswalk as x
@@ -522,7 +539,6 @@ _GONE_ALL = (
 )
 
 _GONE_NAMED = (
-    "analyze resolved_now",
     "analyze withdrawn_now",
     """create temp table gone on commit drop as
     select x.source, x.source_key, x.social_id, x.spine_key, x.band, x.is_provisional
@@ -535,17 +551,22 @@ _NEW_EVENT = (
     "alter table new_event drop column event_id",
 )
 
-# What each record has, and what it needs. `carrier` holds the records that bear a provisional identifier now;
-# `provisional` the identifiers in play, each with the record that it follows: its anchor, or where that is
-# gone the first of its records.
+# What each record has, and what it needs. `compared` is each beside what the crosswalk says; `carrier` holds the
+# records that bear a provisional identifier now; `provisional` the identifiers in play, each with the record that
+# it follows: its anchor, or where that is gone the first of its records.
 _STATE = (
     *_NEW_EVENT,
     """create temp table member on commit drop as
     select source, source_key, person from resolved_now where person is not null and band in ('review', 'none')""",
+    """create temp table compared on commit drop as
+    select r.*, x.source is not null as was_known, x.social_id as previous_id, x.spine_key as previous_spine_key,
+        x.band as previous_band, coalesce(x.is_provisional, false) as was_provisional
+    from resolved_now as r
+    left join identity.person_crosswalk as x on x.source = r.source and x.source_key = r.source_key""",
     """create temp table carrier on commit drop as
-    select x.social_id, r.source, r.source_key
-    from resolved_now as r join identity.person_crosswalk as x using (source, source_key)
-    where x.is_provisional and x.social_id is not null""",
+    select previous_id as social_id, source, source_key from compared
+    where was_provisional and previous_id is not null""",
+    "analyze compared",
     "analyze member",
     "analyze carrier",
     """create temp table in_play on commit drop as
@@ -633,19 +654,17 @@ _ASSIGNMENT = (
 _STANDING = (
     "insert into going_on (person, social_id) select person, social_id from assigned_now where is_provisional",
     "analyze going_on",
-    # who each record speaks of now, beside what the crosswalk says
+    # who each record speaks of now
     """create temp table standing on commit drop as
     select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band, r.reason,
         case when r.band in ('spine', 'link') then p.social_id else g.social_id end as social_id,
         r.band in ('review', 'none') and g.social_id is not null as is_provisional,
-        x.source is not null as was_known, x.social_id as previous_id, x.spine_key as previous_spine_key,
-        x.band as previous_band, coalesce(x.is_provisional, false) as was_provisional
-    from resolved_now as r
+        r.was_known, r.previous_id, r.previous_spine_key, r.previous_band, r.was_provisional
+    from compared as r
     left join identity.social_id as p
         on p.source = {spine} and p.source_key = r.spine_key and not p.is_provisional
         and r.band in ('spine', 'link')
-    left join going_on as g on g.person = r.person and r.band in ('review', 'none')
-    left join identity.person_crosswalk as x on x.source = r.source and x.source_key = r.source_key""",
+    left join going_on as g on g.person = r.person and r.band in ('review', 'none')""",
     "analyze standing",
     # every identifier that may have to lead elsewhere, and where: to whom its anchor is now
     """create temp table duty on commit drop as

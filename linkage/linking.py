@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from linkage import duplicates, incremental, pages, review, state
@@ -162,11 +165,11 @@ def link(
         view=_view(warehouse),
         file=state.file_in(installation.folder),
     )
-    prepare()
     if not full:
         summary = _incremental(run)
         if summary is not None:
             return summary
+    prepare()
     return _full(run, refresh=refresh)
 
 
@@ -216,7 +219,7 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         begun: list[Recording] = []
 
         def begin(register: pa.Table) -> None:
-            begun.append(stack.enter_context(_begin(run, register, is_complete=True)))
+            begun.append(stack.enter_context(_begin(run, register, None)))
 
         query = f"select {', '.join(run.columns)}, {run.row_hash} as row_hash from {RECORDS}"
         with warehouse.stream(query) as delivered:
@@ -295,22 +298,19 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
                 also=also,
             )
         try:
-            kept.set_result(
-                state.save(
-                    people,
-                    run.file,
-                    {
-                        "token": token,
-                        "fingerprint": run.fingerprint(model),
-                        "statistics": statistics.dump(),
-                        "last_adjudication": str(last_adjudication),
-                    },
-                    columns_used(
-                        profiles.values(),
-                        [rule for used in (rules, twin_rules) for part in used.values() for rule in part],
-                    ),
-                )
+            used = columns_used(
+                profiles.values(),
+                [rule for by_name in (rules, twin_rules) for part in by_name.values() for rule in part],
             )
+            incremental.derive(people, profiles, statistics, used)
+            meta = {
+                "token": token,
+                "fingerprint": run.fingerprint(model),
+                "statistics": statistics.dump(),
+                "statements": json.dumps(people.statements),
+                "last_adjudication": str(last_adjudication),
+            }
+            kept.set_result(state.save(people, run.file, meta, used))
         except BaseException as error:
             kept.set_exception(error)
             raise
@@ -365,7 +365,8 @@ def _incremental(run: _Run) -> LinkageSummary | None:
             return None
         profiles = {name: model.profiles[name] for name in names}
         statistics = Statistics.parse(meta["statistics"])
-        people = People(connection, names, statistics.n_spine)
+        people = People(connection, names, statistics.n_spine, statements=json.loads(meta["statements"]))
+        n_statements = len(people.statements)
         incremental.views(people)
 
         run.say("finding what changed")
@@ -384,7 +385,7 @@ def _incremental(run: _Run) -> LinkageSummary | None:
         new_token = str(uuid.uuid4()) if is_changed else token
         if is_changed:
             state.put(connection, token="")
-            begun = stack.enter_context(_begin(run, incremental.register(connection), is_complete=False))
+            begun = stack.enter_context(_begin(run, incremental.register(connection), changes.withdrawn))
             comparisons = incremental.update(
                 people,
                 profiles,
@@ -396,8 +397,8 @@ def _incremental(run: _Run) -> LinkageSummary | None:
                 say=run.say,
             )
             clock.lap("resolve")
-            outcome = plain_text(connection.sql("select * from outcome").to_arrow_table())
-            relinked = outcome.num_rows + people_module.count(connection, "resolved", "band = 'spine'")
+            outcome = plain_text(incremental.outcome(connection))
+            relinked = people_module.count(connection, "resolved")
             told = plain_text(connection.sql("select * from told").to_arrow_table())
             for_clerks: Future[tuple[pa.Table, Future[pa.Table]]] = Future()
 
@@ -416,7 +417,7 @@ def _incremental(run: _Run) -> LinkageSummary | None:
 
             run.say("recording identifiers")
             # the database is at work here, DuckDB there
-            recorded = begun.finish(Linked(outcome, model.sha256, also, changes.withdrawn))
+            recorded = begun.finish(Linked(outcome, model.sha256, also))
             try:
                 incremental.note_doubted(connection)
                 thresholds = _thresholds(people, model)
@@ -426,7 +427,8 @@ def _incremental(run: _Run) -> LinkageSummary | None:
                 incremental.keep_doubtful(connection)
                 pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="review"))
                 shown = plain_text(review.keys(connection, "state.record"))
-                records = pool.submit(review.shown, warehouse, shown, run.row_hash)
+                places = changes.delivered.places_of(np.asarray(shown["row_hash"]))
+                records = pool.submit(review.shown, warehouse, shown, run.row_hash, places)
                 priors = {name: p.prior(statistics.n_spine) for name, p in profiles.items()}
                 with incremental.doubtful_alone(people):
                     doubtful = plain_text(review.weigh(people, profiles, priors))
@@ -435,7 +437,9 @@ def _incremental(run: _Run) -> LinkageSummary | None:
                 for_clerks.set_exception(error)
                 raise
             sources, n_spine, provisional = _outlook(connection)
-            connection.execute("checkpoint state")
+            if len(people.statements) > n_statements:
+                state.put(connection, statements=json.dumps(people.statements))
+            state.settle(connection, run.file)
             clock.lap("review")
             with pages.made_once(people, model, run.installation, run.cycle, resolved="state.resolved"):
                 ledger = recorded.result()
@@ -463,14 +467,14 @@ def _incremental(run: _Run) -> LinkageSummary | None:
     )
 
 
-def _begin(run: _Run, register: pa.Table, *, is_complete: bool) -> Recording:
+def _begin(run: _Run, register: pa.Table, withdrawn: pa.Table | None) -> Recording:
     return Recording(
         run.warehouse,
         plain_text(register),
         spine=run.country.spine,
         cycle=run.cycle,
         run_id=run.run_id,
-        is_complete=is_complete,
+        withdrawn=withdrawn,
     )
 
 
@@ -605,7 +609,7 @@ def _view(warehouse: Warehouse) -> str:
 
 
 def _columns(warehouse: Warehouse) -> tuple[list[str], bool]:
-    """The columns of the view that linkage reads, and whether intake has hashed its rows."""
+    """The columns of the view that linkage reads, and whether it keeps a hash and the place of each row."""
     found = {
         row["attname"]
         for row in warehouse.rows(
@@ -620,7 +624,8 @@ def _columns(warehouse: Warehouse) -> tuple[list[str], bool]:
             expected="the view that intake makes from the source contracts",
             action="run the cycle from intake",
         )
-    return [column for column in [*keys, *IDENTITY_COLUMNS] if column in found], "person_hash" in found
+    is_hashed = {"person_hash", "person_place"} <= found
+    return [column for column in [*keys, *IDENTITY_COLUMNS] if column in found], is_hashed
 
 
 def _thresholds(people: People, model: Model) -> dict[str, tuple[float, float]]:
@@ -660,19 +665,33 @@ def _model(people: People, installation: Installation, say: Callable[[str], None
 def _by_source(
     connection: duckdb.DuckDBPyConnection, resolved: str, person_of: str
 ) -> tuple[SourceLinkage, ...]:
+    repeats: Counter[str] = Counter()
+    for query in (
+        f"select source, spine_id as person from {resolved} where band = 'link'",
+        f"select source, person from {person_of} where person is not null",
+    ):
+        repeats += _repeats(connection.sql(query).to_arrow_table())
     rows = connection.execute(
-        f"""with person as (
-            -- people of the register and others, told apart by their sign
-            select r.source, r.band, case when r.band = 'link' then r.spine_id else -1 - p.person end as person
-            from {resolved} as r left join {person_of} as p using (source, source_key) where r.band <> 'spine'
-        )
-        select r.source, any_value(s.profile), count(*), count(*) filter (where band = 'link'),
-            count(*) filter (where band = 'review'), count(*) filter (where band = 'none'),
-            count(person) - count(distinct person)
-        from person as r join source_profile as s using (source)
-        group by r.source order by r.source"""
+        f"""select source, any_value(s.profile), sum(n)::bigint,
+            coalesce(sum(n) filter (where band = 'link'), 0)::bigint,
+            coalesce(sum(n) filter (where band = 'review'), 0)::bigint,
+            coalesce(sum(n) filter (where band = 'none'), 0)::bigint
+        from (select source, band, count(*) as n from {resolved} where band <> 'spine' group by all)
+        join source_profile as s using (source) group by source order by source"""
     ).fetchall()
-    return tuple(SourceLinkage(*row) for row in rows)
+    return tuple(SourceLinkage(*(*row, repeats[row[0]])) for row in rows)
+
+
+def _repeats(table: pa.Table) -> Counter[str]:
+    """For each `source`, its rows of a `person` of whom it has another row, but one."""
+    # by sorting: distinct numbers are slow to count by hash
+    sources = table["source"].combine_chunks().dictionary_encode()
+    persons, codes = np.asarray(table["person"]), np.asarray(sources.indices)
+    found: Counter[str] = Counter()
+    for code, source in enumerate(sources.dictionary.to_pylist()):
+        own = np.sort(persons[codes == code])
+        found[source] = int((own[1:] == own[:-1]).sum())
+    return found
 
 
 def plain_text(table: pa.Table) -> pa.Table:

@@ -7,11 +7,16 @@ changed since the last run, or the records that link to nothing among themselves
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import logging
+import re
 import warnings
 from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
 
-from linkage.model import BlockingRule, Profile, settings
+from linkage.model import BlockingRule, LinkageError, Profile, columns_of, settings
 from linkage.people import People
 from linkage.standardise import NAME_PARTS
 
@@ -51,11 +56,9 @@ def score(
         return
     if right is not None:
         # Splink copies its inputs whole: only rows that a rule brings together are given to it
-        for name, query in (
-            ("near_left", _near(rules, left, right, "l")),
-            ("near_right", _near(rules, left, right, "r")),
-        ):
-            connection.execute(f"create or replace temp table {name} as {query}")
+        for name, table_of, side in (("near_left", left, "l"), ("near_right", right, "r")):
+            met = _meeting(rules, left, right, side)
+            connection.execute(f"create or replace temp table {name} as {_rows(table_of, met)}")
         left, right = "near_left", "near_right"
         if not people.rows(left):
             connection.execute(empty)
@@ -81,29 +84,23 @@ def score_changed(
         profile: what was learnt.
         rules: of blocking.
         table: to create.
-        new: rows that are new, on the left and on the right. Those on the right may be among the known.
-        known: the others, on the left and on the right.
+        new: rows that are new, on the left and on the right.
+        known: the others on the left; all rows on the right, with those that are new.
         prior: probability that two rows drawn at random are one person.
         least_weight: in bits, prior included; pairs below are left out.
     """
     connection = people.connection
     rules = list(rules)
     (new_left, new_right), (left, right) = new, known
-    # each call of Splink costs a second: what meets what is new goes into one, and what was known is left out
-    parts: dict[str, list[str]] = {"near_left": [], "near_right": []}
-    if rules and people.rows(new_left):
-        parts["near_left"].append(f"select * from {new_left}")
-        parts["near_right"].append(_near(rules, new_left, right, "r"))
+    # each call of Splink costs half a second: what meets what is new goes into one, and what was known is left out
+    near_left, near_right = f"select * from {new_left}", f"select * from {new_right}"
     if rules and people.rows(new_right):
-        parts["near_left"].append(_near(rules, left, new_right, "l"))
-        parts["near_right"].append(f"select * from {new_right}")
-    for name, queries in parts.items():
-        some = (
-            " union all by name ".join(f"({query})" for query in queries) or f"select * from {left} limit 0"
-        )
-        connection.execute(
-            f"create or replace temp table {name} as select distinct on (record_id) * from ({some})"
-        )
+        near_left += f" union all by name {_rows(left, _meeting(rules, left, new_right, 'l'))}"
+    if rules and people.rows(new_left):
+        arrived = f"select rowid as place from {right} where record_id in (select record_id from {new_right})"
+        near_right = _rows(right, f"{_meeting(rules, new_left, right, 'r')} union {arrived}")
+    connection.execute(f"create or replace temp table near_left as {near_left}")
+    connection.execute(f"create or replace temp table near_right as {near_right}")
     if not people.rows("near_left") or not people.rows("near_right"):
         connection.execute(_EMPTY.format(table=table))
         return
@@ -143,16 +140,50 @@ def score_within(
         connection.execute(_EMPTY.format(table=table))
         return
     # the rule is not the same from left to right as from right to left
-    near = f"({_near(rules, known, new, 'l')}) union all by name ({_near(rules, new, known, 'r')})"
+    met = f"{_meeting(rules, known, new, 'l')} union {_meeting(rules, new, known, 'r')}"
     connection.execute(
-        f"""create or replace temp table near_within as
-        select distinct on (record_id) * from ({near} union all by name (select * from {new}))"""
+        f"create or replace temp table near_within as select * from {new} union all by name {_rows(known, met)}"
     )
     _predict(people, profile, rules, table, "near_within", None, prior, least_weight)
     connection.execute(
         f"delete from {table} where left_id not in (select record_id from {new})"
         f" and right_id not in (select record_id from {new})"
     )
+
+
+def derive(
+    people: People,
+    profile: Profile,
+    rules: Iterable[BlockingRule],
+    twin_rules: Iterable[BlockingRule],
+    *,
+    columns: str,
+    prior: float,
+    twin_prior: float,
+    least_weight: float,
+    least_twin_weight: float,
+) -> None:
+    """Let Splink write its statements for `score_changed` and `score_within`, to be kept with the state.
+
+    Writing them takes it as long as a small delta takes to compare.
+
+    Args:
+        people: its `statements` are added to.
+        profile: what was learnt.
+        rules: of blocking, for `score_changed`.
+        twin_rules: the same for `score_within`.
+        columns: query of no row with the columns that will be compared.
+        prior: of `score_changed`.
+        twin_prior: of `score_within`.
+        least_weight: of `score_changed`.
+        least_twin_weight: of `score_within`.
+    """
+    for table in ("near_left", "near_right", "near_within"):
+        people.connection.execute(f"create or replace temp table {table} as {columns}")
+    if rules := list(rules):
+        _predict(people, profile, rules, "pair_none", "near_left", "near_right", prior, least_weight)
+    if twin_rules := list(twin_rules):
+        _predict(people, profile, twin_rules, "pair_none", "near_within", None, twin_prior, least_twin_weight)
 
 
 def _predict(
@@ -165,14 +196,44 @@ def _predict(
     prior: float,
     least_weight: float,
 ) -> None:
-    from splink import DuckDBAPI, Linker
-
     connection = people.connection
     configuration = settings(copy.deepcopy(profile.comparisons), rules)
     configuration["probability_two_random_records_match"] = min(0.5, prior)
     configuration["link_type"] = "dedupe_only" if right is None else "link_only"
+    columns = [sorted(columns_of(connection, side)) for side in (left, right or left)]
+    parts = [configuration, left, right, columns, least_weight, version("splink")]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    if key in people.statements:
+        for name, statement in people.statements[key]:
+            connection.execute(f"drop table if exists {name}")
+            connection.execute(statement)
+    else:
+        people.statements[key] = _splink(people, configuration, left, right, least_weight)
+    made = [name for name, _ in people.statements[key]]
+    connection.execute(
+        f"create or replace temp table {table} as select record_id_l as left_id, record_id_r as right_id,"
+        f" match_weight from {made[-1]}"
+    )
+    for name in made:
+        connection.execute(f"drop table if exists {name}")
+
+
+def _splink(
+    people: People, configuration: dict[str, Any], left: str, right: str | None, least_weight: float
+) -> list[tuple[str, str]]:
+    """Let Splink weigh the pairs; the tables that it made, the pairs last, and the statements that made them."""
+    from splink import DuckDBAPI, Linker
+
+    made: list[tuple[str, str]] = []
+
+    class Noting(DuckDBAPI):
+        def _execute_sql_against_backend(self, final_sql: str) -> Any:
+            if found := re.match(r"\s*create table (\S+) as\b", final_sql, re.IGNORECASE):
+                made.append((found[1], final_sql))
+            return super()._execute_sql_against_backend(final_sql)
+
     logging.getLogger("splink").setLevel(logging.ERROR)
-    api = DuckDBAPI(connection)
+    api = Noting(people.connection)
     inputs = [api.register(left, dataset_display_name="a_left")]
     if right is not None:
         inputs.append(api.register(right, dataset_display_name="b_right"))
@@ -184,24 +245,24 @@ def _predict(
         if part in used:
             linker.table_management.register_term_frequency_lookup(api.register(f"tf_{part}"), f"{part}_tf")
     edges = linker.inference.predict(threshold_match_weight=least_weight)
-    connection.execute(
-        f"create or replace temp table {table} as select record_id_l as left_id, record_id_r as right_id,"
-        f" match_weight from {edges.physical_name}"
-    )
-    edges.drop_table_from_database_and_remove_from_cache()
+    if not made or made[-1][0] != edges.physical_name:
+        raise LinkageError("Splink wrote its pairs otherwise than expected.", action="report this as a fault")
+    return made
 
 
 _EMPTY = "create or replace temp table {table} (left_id bigint, right_id bigint, match_weight double)"
 
 
-def _near(rules: list[BlockingRule], left: str, right: str, side: str) -> str:
-    """Query of the rows of one side, a table, that a rule brings together with a row of the other."""
-    # found in the few columns of the rules, then taken from their places: a row has many columns
-    met = " union ".join(_meeting(rule, left, right, side) for rule in rules)
-    return f"select s.* from {left if side == 'l' else right} as s join ({met}) as m on m.place = s.rowid"
+def _rows(table: str, places: str) -> str:
+    """Query of the rows of a table in the places that a query tells."""
+    # found in a few columns, then taken from their places: a row has many
+    return f"select s.* from {table} as s join ({places}) as m on m.place = s.rowid"
 
 
-def _meeting(rule: BlockingRule, left: str, right: str, side: str) -> str:
-    """Query of the places of the rows of one side that the rule brings together with a row of the other."""
+def _meeting(rules: list[BlockingRule], left: str, right: str, side: str) -> str:
+    """Query of the places of the rows of one side, each once, that a rule brings together with a row of the other."""
     this, that, other = (left, right, "r") if side == "l" else (right, left, "l")
-    return f"select {side}.rowid as place from {this} as {side} semi join {that} as {other} on {rule.sql}"
+    return " union ".join(
+        f"select {side}.rowid as place from {this} as {side} semi join {that} as {other} on {rule.sql}"
+        for rule in rules
+    )

@@ -40,6 +40,7 @@ class People:
         dedupe: whether the people and the spine are one table, in which duplicates are looked for.
         least_budget: pairs that may be compared, however few the records.
         engine: where Splink weighs pairs: in this process, or on Spark (`linkage.spark`).
+        statements: tables and statements that Splink wrote, by a hash of what it was asked (`linkage.pairs`).
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -48,6 +49,7 @@ class People:
     dedupe: bool = False
     least_budget: int = 100_000
     engine: Engine = "duckdb"
+    statements: dict[str, list[tuple[str, str]]] = field(default_factory=dict, repr=False, compare=False)
     _rules: dict[str, dict[BlockingRule, int]] = field(default_factory=dict, repr=False, compare=False)
 
     def rules(self, profile: str) -> dict[BlockingRule, int]:

@@ -269,15 +269,17 @@ def keys(connection: duckdb.DuckDBPyConnection, record: str = "record") -> pa.Ta
     ).to_arrow_table()
 
 
-def shown(warehouse: Warehouse, keys: pa.Table, hashed: str) -> pa.Table:
+def shown(warehouse: Warehouse, keys: pa.Table, hashed: str, places: str | None = None) -> pa.Table:
     """Records as delivered, for clerks: `source, source_key, record` (JSON).
 
-    It reads for itself, beside the ledger's transaction: one scan a source, as the views of landing have no index.
+    It reads for itself, beside the ledger's transaction: by their places, or in one scan a source, as the views of
+    landing have no index.
 
     Args:
         warehouse: where the records are.
         keys: result of `keys`, with plain strings.
         hashed: SQL of a record's hash, of which `row_hash` was made.
+        places: SQL of where they lay a moment ago, as `linkage.incremental.Delivered.places_of` gives it.
     """
     with warehouse.transaction() as transaction:
         fields = ", ".join(f"'{column}', v.{column}" for column in _record_columns(transaction))
@@ -286,7 +288,14 @@ def shown(warehouse: Warehouse, keys: pa.Table, hashed: str) -> pa.Table:
         if hashed.isidentifier():
             # it is kept, and cheaper to compare than a key
             wanted = ",".join(map(str, keys["row_hash"].to_pylist()))
-            return transaction.read(f"{query} where v.{hashed} = any('{{{wanted}}}'::bigint[])")
+            query += f" where v.{hashed} = any('{{{wanted}}}'::bigint[])"
+            if places is not None:
+                transaction.execute("set local enable_seqscan = off")
+                found = transaction.read(f"{query} and v.person_place = any({places})")
+                if found.num_rows == keys.num_rows:
+                    return found
+                transaction.execute("set local enable_seqscan = on")
+            return transaction.read(query)
         with transaction.connection.cursor() as cursor:
             cursor.adbc_ingest("shown_key", keys, mode="create", temporary=True)
         transaction.execute("analyze shown_key")

@@ -221,6 +221,13 @@ def test_adding_a_contract_alone_makes_its_table_and_joins_the_views(
         "select source, entity, count(*) as n from landing.canonical_person_record group by 1, 2 order by 1"
     )
     assert [tuple(row.values()) for row in people] == [("cars", "vehicle", 1), ("first_people", "person", 2)]
+    # a row of a source is found by its place
+    rows = warehouse.rows("select ctid::text as place, person_hash from landing.first_people order by number")
+    found = warehouse.rows(
+        "select person_hash from landing.canonical_person_record"
+        f" where source = 'first_people' and person_place = '{rows[1]['place']}'"
+    )
+    assert [row["person_hash"] for row in found] == [rows[1]["person_hash"]]
 
 
 def test_no_personal_value_reaches_progress_errors_or_the_ledger(

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from linkage import LinkageError, LinkageSummary, incremental, link, linking, pages, state
+from linkage import LinkageError, LinkageSummary, incremental, link, linking, pages, pairs, review, state
 from linkage.model import columns_of
 from linkage.state import file_in
 from sijill.installation import Installation
@@ -105,15 +108,19 @@ class World:
     def land(self) -> None:
         rows = list(self.rows.values())
         self.generator.shuffle(rows)
-        kinds = {"birth_date": pa.date32()}
-        table = pa.table(
-            {name: pa.array([r[name] for r in rows], kinds.get(name, pa.string())) for name in COLUMNS}
-        )
-        if self.is_hashed:
-            hashes = [zlib.crc32(repr(sorted(r.items(), key=str)).encode()) for r in rows]
-            table = table.append_column("person_hash", pa.array(hashes, pa.int64()))
-        self.warehouse.execute("drop table if exists landing.canonical_person_record cascade")
-        self.warehouse.write("landing", "canonical_person_record", table, mode="create")
+        forget(self.warehouse)
+        if not self.is_hashed:
+            self.warehouse.write("landing", "canonical_person_record", _table(rows), mode="create")
+            return
+        # as intake lands them: a table a source, and a view
+        parts = []
+        for source in SOURCES:
+            own = [r for r in rows if r["source"] == source]
+            hashes = [zlib.crc32(repr(sorted(r.items(), key=str)).encode()) for r in own]
+            table = _table(own).append_column("person_hash", pa.array(hashes, pa.int64()))
+            self.warehouse.write("landing", f"held_{source}", table, mode="create")
+            parts.append(f"select *, ctid as person_place from landing.held_{source}")
+        self.warehouse.execute(f"create view landing.canonical_person_record as {' union all '.join(parts)}")
 
     def decide(self) -> None:
         """A clerk decides one of the pairs in review, if there is one."""
@@ -130,6 +137,25 @@ class World:
                 "clerk": self.generator.choice(("one", "two")),
             },
         )
+
+
+def _table(rows: list[Row]) -> pa.Table:
+    kinds = {"birth_date": pa.date32()}
+    return pa.table(
+        {name: pa.array([r[name] for r in rows], kinds.get(name, pa.string())) for name in COLUMNS}
+    )
+
+
+def forget(warehouse: Warehouse) -> None:
+    """Drop what `World.land` made."""
+    kind = warehouse.scalar(
+        "select relkind from pg_class where oid = to_regclass('landing.canonical_person_record')"
+    )
+    if kind is not None:
+        what = "view" if kind == "v" else "table"
+        warehouse.execute(f"drop {what} landing.canonical_person_record cascade")
+    for source in SOURCES:
+        warehouse.execute(f"drop table if exists landing.held_{source}")
 
 
 def crosswalk(warehouse: Warehouse) -> list[Row]:
@@ -150,7 +176,7 @@ def place(
     # pictures are not what is tested here, and take longer than the rest
     monkeypatch.setattr(pages, "_inspect", lambda *_: None)
     yield installation
-    warehouse.execute("drop table if exists landing.canonical_person_record cascade")
+    forget(warehouse)
 
 
 def run(warehouse: Warehouse, place: Installation, **options: bool) -> LinkageSummary:
@@ -215,10 +241,14 @@ def test_an_incremental_run_gives_what_a_full_run_gives(
 
 
 @pytest.mark.postgres
-def test_a_small_delta_changes_only_what_it_must(warehouse: Warehouse, place: Installation) -> None:
-    world = World(warehouse, 1)
+def test_a_small_delta_changes_only_what_it_must(
+    warehouse: Warehouse, place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(warehouse, 1, is_hashed=True)
     world.land()
     full = run(warehouse, place, full=True)
+    # what Splink wrote then is enough: no delta waits for it to be written again
+    monkeypatch.setattr(pairs, "_splink", lambda *_: pytest.fail("Splink was asked again"))
 
     # nothing changed: nothing is linked again
     world.land()
@@ -258,12 +288,95 @@ def test_a_small_delta_changes_only_what_it_must(warehouse: Warehouse, place: In
 
     # a key that comes twice is refused here too, and changes nothing
     held = crosswalk(warehouse)
-    records = "landing.canonical_person_record"
-    warehouse.execute(f"insert into {records} select * from {records} where source_key = 's1'")
-    warehouse.execute(f"update {records} set given_name = 'Sami' where source_key = 's1'")
-    with pytest.raises(LinkageError, match="more than once"):
+    for source, key in (("survey_member", "s1"), ("population_register", "p1")):
+        again = f"landing.held_{source}"
+        warehouse.execute(f"create table landing.kept as select * from {again}")
+        warehouse.execute(f"insert into {again} select * from {again} where source_key = '{key}'")
+        # delivered twice, alike
+        with pytest.raises(LinkageError, match="more than once"):
+            run(warehouse, place)
+        # and otherwise
+        warehouse.execute(
+            f"update {again} set given_name = 'Sami', person_hash = 5 where ctid = (select max(ctid) from {again})"
+        )
+        with pytest.raises(LinkageError, match="more than once"):
+            run(warehouse, place)
+        assert crosswalk(warehouse) == held
+        warehouse.execute(
+            f"truncate {again}; insert into {again} select * from landing.kept; drop table landing.kept"
+        )
+
+
+@pytest.mark.postgres
+def test_the_log_of_the_state_is_read_again_and_written_down_once_it_is_long(
+    warehouse: Warehouse, place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(warehouse, 2)
+    world.land()
+    run(warehouse, place, full=True)
+    log = file_in(place.folder).with_name("state.duckdb.wal")
+    assert not log.exists()
+    world.change(1)
+    world.land()
+    assert run(warehouse, place).relinked
+    assert log.exists()
+    again = run(warehouse, place)
+    assert (again.is_incremental, again.relinked) == (True, 0)
+
+    # without it, the state is of a run before
+    kept = log.read_bytes()
+    log.unlink()
+    fell_back: list[bool] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(linking, "_full", lambda _, *, refresh: fell_back.append(refresh))
         run(warehouse, place)
-    assert crosswalk(warehouse) == held
+    assert fell_back == [True]
+
+    log.write_bytes(kept)
+    monkeypatch.setattr(state, "_LARGEST_LOG", 0)
+    world.change(1)
+    world.land()
+    assert run(warehouse, place).is_incremental
+    assert log.stat().st_size < len(kept)
+
+
+@given(st.data())
+def test_what_differs_is_found_on_either_side(data: st.DataObject) -> None:
+    number = st.integers(0, 40) | st.integers(-(2**63), 2**63 - 1)
+    held = data.draw(st.lists(number, unique=True))
+    now = data.draw(st.permutations([*data.draw(st.lists(number)), *held[len(held) // 3 :]]))
+    found = incremental._differing(np.array(held, dtype=np.int64), np.array(now, dtype=np.int64))
+    # the highest bit tells nothing
+    low = [[n % 2**63 for n in side] for side in (held, now)]
+    if len(set(low[0])) < len(held) or len(set(low[1])) < len(now):
+        assert found is None
+        return
+    assert found is not None
+    gone, new = found
+    assert {held[i] for i in gone} == {n for n in held if n % 2**63 not in low[1]}
+    assert {now[i] for i in new} == {n for n in now if n % 2**63 not in low[0]}
+    assert len(gone) == len(set(gone))
+    assert len(new) == len(set(new))
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("place")
+def test_records_are_shown_from_their_places_and_found_where_they_have_moved(warehouse: Warehouse) -> None:
+    World(warehouse, 6, is_hashed=True).land()
+    read = "select source, source_key, person_hash as row_hash from landing.canonical_person_record"
+    keys = warehouse.read(f"{read} where source_key in ('p2', 's3', 'l4')")
+    with warehouse.transaction() as transaction:
+        delivered = incremental._read_hashes(duckdb.connect(), transaction, linking.RECORDS, "person_hash")
+    places = delivered.places_of(np.asarray(keys["row_hash"]))
+    assert places is not None
+    plan = warehouse.rows(f"explain select 1 from landing.held_survey_member where ctid = any({places})")
+    assert "Tid Scan" in str(plan)
+    found = review.shown(warehouse, keys, "person_hash", places)
+    assert sorted(found["source_key"].to_pylist()) == ["l4", "p2", "s3"]
+
+    warehouse.execute("update landing.held_survey_member set given_name = given_name")
+    after = review.shown(warehouse, keys, "person_hash", places)
+    assert sorted(after.to_pylist(), key=str) == sorted(found.to_pylist(), key=str)
 
 
 @pytest.mark.postgres
@@ -310,23 +423,19 @@ def test_a_view_that_is_made_otherwise_needs_a_full_run(
 ) -> None:
     world = World(warehouse, 4, is_hashed=True)
     world.land()
-    name, table = "landing.canonical_person_record", "landing.person_record_held"
-    warehouse.execute(f"alter table {name} rename to person_record_held")
-    warehouse.execute(f"create view {name} as select * from {table}")
-    try:
-        run(warehouse, place, full=True)
-        fell_back: list[bool] = []
-        monkeypatch.setattr(linking, "_full", lambda _, *, refresh: fell_back.append(refresh))
-        run(warehouse, place)
-        assert fell_back == []
-        # another mapping of the same delivery: the hashes that intake kept know nothing of it
-        columns = ", ".join("family_name as given_name" if c == "given_name" else c for c in COLUMNS)
-        warehouse.execute(f"drop view {name}")
-        warehouse.execute(f"create view {name} as select {columns}, person_hash from {table}")
-        run(warehouse, place)
-        assert fell_back == [True]
-    finally:
-        warehouse.execute(f"drop table {table} cascade")
+    name = "landing.canonical_person_record"
+    run(warehouse, place, full=True)
+    fell_back: list[bool] = []
+    monkeypatch.setattr(linking, "_full", lambda _, *, refresh: fell_back.append(refresh))
+    run(warehouse, place)
+    assert fell_back == []
+    # another mapping of the same delivery: the hashes that intake kept know nothing of it
+    columns = ", ".join("family_name as given_name" if c == "given_name" else c for c in COLUMNS)
+    parts = [f"select {columns}, person_hash, ctid as person_place from landing.held_{s}" for s in SOURCES]
+    warehouse.execute(f"drop view {name}")
+    warehouse.execute(f"create view {name} as {' union all '.join(parts)}")
+    run(warehouse, place)
+    assert fell_back == [True]
 
 
 @pytest.mark.postgres

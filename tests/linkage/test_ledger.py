@@ -337,10 +337,10 @@ def test_a_ledger_just_filled_has_statistics_of_both_kinds_of_identifier(warehou
     assert found["share"].to_pylist() == pytest.approx([0.4, 0.6])
 
 
-def begun(warehouse: Warehouse, rows: list[dict[str, object]], *, is_complete: bool) -> Recording:
+def begun(warehouse: Warehouse, rows: list[dict[str, object]], withdrawn: pa.Table | None) -> Recording:
     register = [row for row in rows if row["band"] == "spine"]
     return Recording(
-        warehouse, table(register), spine="register", cycle="2026-01", run_id="r", is_complete=is_complete
+        warehouse, table(register), spine="register", cycle="2026-01", run_id="r", withdrawn=withdrawn
     )
 
 
@@ -361,11 +361,9 @@ def test_a_ledger_begun_with_the_register_is_what_it_would_be_at_once(
             rows = after
         if in_parts:
             others = table([row for row in rows if row["band"] != "spine"])
-            with begun(warehouse, rows, is_complete=is_complete) as recording:
+            with begun(warehouse, rows, None if is_complete else gone) as recording:
                 assert recording.is_begun
-                changes = recording.finish(
-                    Linked(others, "m", lambda _: None, None if is_complete else gone)
-                ).result()
+                changes = recording.finish(Linked(others, "m", lambda _: None)).result()
         else:
             changes = record(
                 warehouse, table(rows), spine="register", cycle="2026-01", model_sha256="m", run_id="r",
@@ -400,9 +398,8 @@ def test_what_the_register_brings_is_recorded_alike_whether_first_or_with_the_re
         rows = [*world({"d": True, "e": True}, {}), *world({"a": True}, {})]
         rows[-1]["entity"] = "resident"
         if in_parts:
-            with begun(warehouse, rows, is_complete=False) as recording:
-                gone = nothing.select(["source", "source_key"])
-                changes = recording.finish(Linked(nothing, "m", lambda _: None, gone)).result()
+            with begun(warehouse, rows, nothing.select(["source", "source_key"])) as recording:
+                changes = recording.finish(Linked(nothing, "m", lambda _: None)).result()
         else:
             changes = record(
                 warehouse, table(rows), spine="register", cycle="2026-01", model_sha256="m", run_id="r",
@@ -435,7 +432,8 @@ def test_a_ledger_that_is_begun_and_never_told_the_rest_is_as_it_was(
     look = "select source_key from identity.person_crosswalk order by 1"
     indexes = "select indexdef from pg_indexes where schemaname = 'identity' order by 1"
     was = [warehouse.read(query).to_pylist() for query in (look, indexes)]
-    with begun(warehouse, rows, is_complete=is_complete) as recording:
+    nobody = table([]).select(["source", "source_key"])
+    with begun(warehouse, rows, None if is_complete else nobody) as recording:
         assert recording.is_begun
     assert [warehouse.read(query).to_pylist() for query in (look, indexes)] == was
     assert kept(warehouse, rows).assigned == (2 if is_complete else 1)
