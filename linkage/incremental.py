@@ -50,8 +50,8 @@ class Delivered:
         if self.places is None:
             return None
         found = self.places[_among(self.hashes, hashes)]
-        pairs = zip(found["block"].tolist(), found["row"].tolist(), strict=True)
-        listed = ",".join(f'"({block},{row})"' for block, row in pairs)
+        numbers = zip(found["block"].tolist(), found["row"].tolist(), strict=True)
+        listed = ",".join(f'"({block},{row})"' for block, row in numbers)
         return f"'{{{listed}}}'::tid[]"
 
 
@@ -160,7 +160,7 @@ def _differing(held: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Where `held` has hashes that `now` lacks, and `now` that `held` lacks; None where a hash comes twice.
 
     A hash that two records share, by a key that comes twice or by chance, tells nothing of either. Of the 64
-    bits, 63 are compared: the last tells here which side it is. By sorting, a tenth of the cost of a join.
+    bits, 63 are compared: the last tells here which side it is. By sorting, a quarter of the cost of a join.
     """
     sides = [held.view(np.uint64) << np.uint64(1), (now.view(np.uint64) << np.uint64(1)) | np.uint64(1)]
     every = np.concatenate(sides)
@@ -178,7 +178,7 @@ def _differing(held: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _among(numbers: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Where `numbers`, which are many, are among `wanted`, which are few: indexes."""
+    """Indexes of those of `numbers`, which are many, that are among `wanted`, which are few."""
     # most are told apart by a few of their bits
     bits = np.asarray((1 << 22) - 2, dtype=numbers.dtype)
     is_near = np.zeros(1 << 22, dtype=bool)
@@ -200,7 +200,7 @@ def _read_hashes(
             connection.unregister("hash_stream")
         hashes = connection.sql("select row_hash from hash_now").to_arrow_table()["row_hash"]
         return Delivered(np.asarray(hashes), None)
-    # packed by the server: millions of rows are slow
+    # packed by the server, as millions of rows are slow: 70 million at most, in a value of PostgreSQL (1 GB)
     packed = transaction.scalar(
         f"select string_agg(int8send(coalesce({hashed}, 0)) || tidsend(person_place), ''::bytea) from {records}"
     )

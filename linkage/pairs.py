@@ -165,7 +165,7 @@ def derive(
 ) -> None:
     """Let Splink write its statements for `score_changed` and `score_within`, to be kept with the state.
 
-    Writing them takes it as long as a small delta takes to compare.
+    Writing them takes half a second for each of the two, as long as to compare a small delta.
 
     Args:
         people: its `statements` are added to.
