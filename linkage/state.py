@@ -164,6 +164,8 @@ def opened(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[dict[s
         yield dict(connection.execute("select name, value from state.meta").fetchall())
     finally:
         connection.execute("detach state")
+        if (log := _log(file)).is_file():
+            log.chmod(0o600)
 
 
 def settle(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
