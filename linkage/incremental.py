@@ -160,7 +160,7 @@ def _differing(held: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Where `held` has hashes that `now` lacks, and `now` that `held` lacks; None where a hash comes twice.
 
     A hash that two records share, by a key that comes twice or by chance, tells nothing of either. Of the 64
-    bits, 63 are compared: the last tells here which side it is. By sorting, a quarter of the cost of a join.
+    bits, 63 are compared: the last tells here which side it is. By sorting, half the cost of a join.
     """
     sides = [held.view(np.uint64) << np.uint64(1), (now.view(np.uint64) << np.uint64(1)) | np.uint64(1)]
     every = np.concatenate(sides)
