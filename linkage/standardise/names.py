@@ -202,13 +202,14 @@ def _arabic_forms(query: str) -> str:
         (r"hAllh$", "tlh"),  # ta marbuta is heard before God's name
         (r"Allh$", r"lh"),
         (r"Al(dyn|dwlh)$", r"\1"),
+        (r"(.[^l])Ah$", r"\1At"),  # and after alef: نجاة, حياة
         (rf"^Al({_NO_ARTICLE})$", r"A_l\1"),
         (r"^Al([A-Za-z]{3})", r"\1"),
         (r"^l([HEx][^Awy][A-Za-z])", r"\1"),
-        (r"^(brAh|smAEy)", r"A\1"),
+        (r"^(brAh|smAEy|drys)", r"A\1"),
         (r"^bn([EHmsCbxkqzfTSgrlj][A-Za-z]{2})", r"\1"),
     )
-    has_prefix = "regexp_matches(ar, 'Al|^bn|^l|^brA|^smA')"
+    has_prefix = "regexp_matches(ar, 'Al|Ah$|^bn|^l|^brA|^smA|^drys')"
     return steps(
         query,
         ("ar", ascii_letters("word_ar")),
@@ -236,16 +237,16 @@ def _latin_forms(query: str) -> str:
         (r"^(abo|abu|abou|bou)[aeio]?l([^aeiouy]|[aeiou].{2})", r"abou\2"),
         (r"(..)[aeiou]*l?d+[iey][aeiy]*n+e?$", r"\1din"),
         # the article, written on: of 2,000 Egyptian spellings in al and a consonant, 1,500 hold it
-        (r"^[ae]l(h[aeiou]m|y[ae]s|[iy][ae]s|wan|ma[sz]$|b[ei]+r|bert|fons|taf|din)", r"al_\1"),
-        (r"^[ae]l([^aeiouylwx_][a-z]{2}|[aiou][btsdzkqjghfr][a-z]{2})", r"\1"),
+        (r"^[ae]l(h[aeiou]+me?$|y[ae]s|[iy][ae]s|wan|ma[sz]$|b[ei]+r|bert|fons|taf|din)", r"al_\1"),
+        (r"^[ae]l([^aeiouylwx_][a-zX]{2}|[aiou][btsdzkqjghfr][a-z]{2})", r"\1"),
         (r"^el([aeiou][^aeiou]..|w..)", r"\1"),
         (r"^[ae]l(a[^aeiouwylmn]{2})", r"\1"),
         (r"^e(ss[eigh]|nn.|rr.|tt.|dd.)", r"\1"),
         (r"^lah([bcs])", r"h\1"),
         (r"^l(a[bcdfghjkmrstzX]{2})", r"\1"),
-        (r"^ben([ai][a-z]{2}|[bcfghkmqrstxzXlw][a-z]{2}|y[a-z]{3})", r"\1"),
+        (r"^ben([ai][a-z]{2}|o[mst][a-z]{2}|[bcfghkmqrstxzXlw][a-z]{2}|y[a-z]{3})", r"\1"),
         (r"^[ie]s+h?(a[qk])", r"is_h\1"),
-        (r"^(brah|sma[iy])", r"i\1"),
+        (r"^(brah|sma[iy]|dris)", r"i\1"),
         (r"tch|sch|sh|ch", "C"),
         (r"[ao]u([eiy])", r"w\1"),
         (r"c([eiy])", r"s\1"),
