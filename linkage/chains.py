@@ -43,13 +43,46 @@ def _cuts(n: int) -> list[dict[str, tuple[int, int]]]:
     return found
 
 
-def cut_by_vocabulary(connection: duckdb.DuckDBPyConnection, whole: str, parted: str) -> None:
+def cut_by_each_other(connection: duckdb.DuckDBPyConnection, left: str, right: str) -> None:
+    """Cut the names of one file as those of the other, where both write them whole.
+
+    The file of the longer names is the measure, the right one of two alike: who writes four words writes a chain,
+    while a family name that stands first does so in two or three.
+
+    Args:
+        connection: DuckDB.
+        left, right: canonical columns by `record_id`, with `full_name` and no part of a name; one gets the columns of
+            the parts in its place.
+    """
+    words = {
+        table: connection.execute(
+            f"select avg(len(words)) from"
+            f" ({chain_words(f'select full_name as raw from {table} where full_name is not null')})"
+        ).fetchall()[0][0]
+        for table in (left, right)
+    }
+    measure, whole = (left, right) if (words[left] or 0) > (words[right] or 0) else (right, left)
+    connection.execute(
+        f"""create or replace temp table chain_part as
+        select words[1] as given_name, case when len(words) > 2 then words[2] end as father_name,
+            case when len(words) > 3 then words[3] end as grandfather_name,
+            case when len(words) > 1 then words[-1] end as family_name
+        from ({chain_words(f"select full_name as raw from {measure} where full_name is not null")})"""
+    )
+    cut_by_vocabulary(connection, whole, "chain_part", most_words=len(_ROLES))
+    connection.execute("drop table chain_part")
+
+
+def cut_by_vocabulary(
+    connection: duckdb.DuckDBPyConnection, whole: str, parted: str, *, most_words: int = _MOST_WORDS
+) -> None:
     """Give the table `whole` the columns of the parts of a name in place of `full_name`.
 
     Args:
         connection: DuckDB.
         whole: canonical columns by `record_id`, with `full_name` and no part of a name.
         parted: the other file's, with `given_name`, `family_name` and perhaps `father_name` and `grandfather_name`.
+        most_words: names of more words stay whole.
     """
     present = {row[0] for row in connection.execute(f"describe {parted}").fetchall()}
     connection.execute(
@@ -61,9 +94,9 @@ def cut_by_vocabulary(connection: duckdb.DuckDBPyConnection, whole: str, parted:
     pieces = " union ".join(
         [
             f"select array_to_string(words[{i}:{j}], ' ') as raw from whole_name where len(words) >= {j}"
-            for i in range(1, _MOST_WORDS + 1)
+            for i in range(1, most_words + 1)
             for j in (i, i + 1)
-            if j <= _MOST_WORDS
+            if j <= most_words
         ]
         + [f"select {role}_name from {parted}" for role in _ROLES if f"{role}_name" in present]
     )
@@ -83,7 +116,7 @@ def cut_by_vocabulary(connection: duckdb.DuckDBPyConnection, whole: str, parted:
         for role in _ROLES
     }
     parts = []
-    for n in range(2, _MOST_WORDS + 1):
+    for n in range(2, most_words + 1):
         for number, cut in enumerate(_cuts(n)):
             columns = ", ".join(
                 (f"array_to_string(words[{cut[r][0]}:{cut[r][1]}], ' ')" if r in cut else "null::text")

@@ -19,7 +19,7 @@ import duckdb
 
 from linkage import fields
 from linkage import people as people_module
-from linkage.chains import cut_by_vocabulary
+from linkage.chains import cut_by_each_other, cut_by_vocabulary
 from linkage.mixture import count_consonants
 from linkage.model import LinkageError
 from linkage.people import People
@@ -193,6 +193,8 @@ def read_files(
     for whole, parted in (("left", "right"), ("right", "left")):
         if not dedupe and _has_parts(columns[parted]) and _is_whole(columns[whole]):
             cut_by_vocabulary(connection, f"canonical_{whole}", f"canonical_{parted}")
+    if not dedupe and all(_is_whole(columns[name]) for name, _, _ in sides):
+        cut_by_each_other(connection, "canonical_left", "canonical_right")
     union = "select * from canonical_left" + (
         "" if dedupe else " union all by name select * from canonical_right"
     )
