@@ -23,6 +23,7 @@ from linkage.chains import cut_by_each_other, cut_by_vocabulary
 from linkage.mixture import count_consonants
 from linkage.model import LinkageError
 from linkage.people import People
+from linkage.placenames import align, align_scripts
 from linkage.spec import SEVERAL, SideSpec, Spec
 
 _FORMATS = {
@@ -208,7 +209,10 @@ def read_files(
                 f" semi join canonical_{name} as c using (record_id)"
             )
     if dedupe:
+        align_scripts(connection, left_table)
         connection.execute("create or replace temp view spine as select * from people_left")
+    else:
+        align(connection, left_table, "spine")
     people_module.count_terms(connection, "standard")
     count_consonants(connection, "standard")
     connection.execute("drop table standard; drop table identities")
