@@ -5,7 +5,8 @@ words, a father's name between). What does not: cutting a chain by its own words
 (`linkage.standardise.names`), which is done where the other file has no parts either.
 
 A cut says which words are the given name, the father's and the family name. Its probability is that of its pattern
-times those of its parts, as frequent as the other file has them; patterns are learnt from the names themselves.
+times that of its parts, as frequent as the other file has them, each alone or together in one person; patterns are
+learnt from the names themselves.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _UNSEEN = 0.5
 # Two words that the other file never has as one name are seldom one: natural log
 _NO_COMPOUND = -12.0
 _ROLES = ("given", "father", "grandfather", "family")
+# Most people of one file are in the other: a cut is more probable if somebody there is so named
+_TOGETHER = ((("given", "family"), 0.3), (("given", "father", "family"), 0.6))
+_APART = 0.1
 
 
 def _cuts(n: int) -> list[dict[str, tuple[int, int]]]:
@@ -126,19 +130,36 @@ def cut_by_vocabulary(
             parts.append(
                 f"select raw, n_rows, {n} as n, {number} as cut, {columns} from whole_name where len(words) = {n}"
             )
-    likelihood = " + ".join(
-        f"case when c.{role} is null then 0 else coalesce(v_{role}.heard,"
+    heard = {
+        role: f"case when c.{role} is null then 0 else coalesce(v_{role}.heard,"
         f" case when contains(c.{role}, ' ') then {_NO_COMPOUND} else 0 end + {unseen[role]}) end"
         for role in _ROLES
-    )
+    }
+    ways = [f"{_APART} * exp({' + '.join(heard.values())})"]
     joins = " ".join(
         f"left join piece as p_{role} on p_{role}.raw = c.{role}"
         f" left join vocabulary_{role} as v_{role} on v_{role}.skeleton = p_{role}.name.skeleton"
         for role in _ROLES
     )
+    for number, (roles, weight) in enumerate(_TOGETHER):
+        if not present.issuperset(f"{role}_name" for role in roles):
+            continue
+        columns = ", ".join(f"p_{role}.name.skeleton as {role}" for role in roles)
+        known = " ".join(f"join piece as p_{role} on p_{role}.raw = t.{role}_name" for role in roles)
+        filled = " and ".join(f"{role} is not null" for role in roles)
+        connection.execute(
+            f"""create or replace temp table together_{number} as
+            select {", ".join(roles)}, ln(count(*) / sum(count(*)) over ()) as heard
+            from (select {columns} from {parted} as t {known}) where {filled} group by {", ".join(roles)}"""
+        )
+        joins += f" left join together_{number} as t_{number} on " + " and ".join(
+            f"t_{number}.{role} = p_{role}.name.skeleton" for role in roles
+        )
+        others = "".join(f" + {heard[role]}" for role in _ROLES if role not in roles)
+        ways.append(f"coalesce({weight} * exp(t_{number}.heard{others}), 0)")
     connection.execute(
         f"""create or replace temp table cut as
-        select c.*, {likelihood} as likelihood, 0.0::double as pattern
+        select c.*, ln({" + ".join(ways)}) as likelihood, 0.0::double as pattern
         from ({" union all ".join(parts)}) as c {joins}"""
     )
     for _ in range(_ROUNDS):

@@ -113,7 +113,9 @@ def normal_letters(x: str) -> str:
 def words_only(x: str) -> str:
     """Words of letters and digits with one space between, of a text of `normal_letters`."""
     # l'Hedi is written with an article; elsewhere an apostrophe is a letter that Latin does not have
-    words = sub(x, (rf"(^|[^\p{{L}}])(l){_APOSTROPHES}", r"\1\2 "), (_APOSTROPHES, ""), (r"[^\p{L}\p{N}]+", " "))
+    words = sub(
+        x, (rf"(^|[^\p{{L}}])(l){_APOSTROPHES}", r"\1\2 "), (_APOSTROPHES, ""), (r"[^\p{L}\p{N}]+", " ")
+    )
     return f"case when regexp_matches({x}, '[^a-z0-9 {ARABIC_LETTERS}]|  |^ | $') then trim({words}) else {x} end"
 
 

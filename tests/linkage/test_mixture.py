@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from linkage.chains import cut_by_vocabulary
+from linkage.chains import cut_by_each_other, cut_by_vocabulary
 from linkage.learning import Field, Sample, fit_classes, level_sql, mixture_score
 from linkage.matching import match_files
 from linkage.mixture import count_consonants
@@ -126,7 +126,7 @@ def test_a_whole_name_is_cut_as_the_other_file_names_people(written: str, given:
         {
             "given_name": ["صالح", "محمد علي", "محمد", "آمنة", "صالح", "علي"] * 5,
             "father_name": ["صالح", "محمد", "علي"] * 10,
-            "family_name": ["الطرابلسي", "الغربي", "الطرابلسي"] * 10,
+            "family_name": ["الطرابلسي", "الطرابلسي", "الغربي"] * 10,
         }
     )
     connection.register("seen_whole", whole)
@@ -137,6 +137,45 @@ def test_a_whole_name_is_cut_as_the_other_file_names_people(written: str, given:
     cut_by_vocabulary(connection, "whole", "parted")
     row = connection.execute("select lower(given_name), lower(family_name) from whole").fetchall()[0]
     assert row == (given.lower(), family.lower())
+
+
+def test_a_cut_that_names_somebody_of_the_other_file_is_the_more_probable() -> None:
+    connection = connect()
+    whole = pa.table({"record_id": [1], "full_name": ["Hani Marwan Rachid"]})
+    # each word is a given name and a family name as often, but only one person is so named
+    parted = pa.table(
+        {
+            "given_name": ["مروان", "هاني", "رشيد", "هاني"] * 5,
+            "father_name": ["رشيد", "صالح", "صالح", "صالح"] * 5,
+            "family_name": ["هاني", "مروان", "مروان", "رشيد"] * 5,
+        }
+    )
+    connection.register("seen_whole", whole)
+    connection.register("seen_parted", parted)
+    connection.execute(
+        "create temp table whole as from seen_whole; create temp table parted as from seen_parted"
+    )
+    cut_by_vocabulary(connection, "whole", "parted")
+    row = connection.execute("select given_name, father_name, family_name from whole").fetchall()[0]
+    assert [name.lower() for name in row] == ["marwan", "rachid", "hani"]
+
+
+@pytest.mark.parametrize("long_side", ["left", "right"])
+def test_two_files_of_whole_names_are_cut_alike(long_side: str) -> None:
+    connection = connect()
+    short_side = "right" if long_side == "left" else "left"
+    chains = ["محمد صالح علي الطرابلسي", "آمنة علي صالح الغربي", "صالح محمد علي الغربي"] * 5
+    written = ["Trabelsi Mohamed", "GHARBI Amna Ali", "Gharbi Salah"]
+    for side, names in ((long_side, chains), (short_side, written)):
+        connection.register(f"seen_{side}", pa.table({"record_id": range(len(names)), "full_name": names}))
+        connection.execute(f"create temp table file_{side} as from seen_{side}")
+    cut_by_each_other(connection, "file_left", "file_right")
+    rows = connection.execute(
+        f"select lower(given_name), lower(family_name) from file_{short_side} order by record_id"
+    ).fetchall()
+    assert rows == [("mohamed", "trabelsi"), ("amna", "gharbi"), ("salah", "gharbi")]
+    # the longer names are cut by their own order, later
+    assert "full_name" in {row[0] for row in connection.execute(f"describe file_{long_side}").fetchall()}
 
 
 def test_the_rarer_a_names_consonants_the_more_their_agreement_says() -> None:

@@ -66,6 +66,12 @@ def parts(connection: duckdb.DuckDBPyConnection, chain: str) -> tuple[str | None
         ["فاطمة الزهراء", "Fatma Zahra", "Fatma Ezzahra"],
         ["طه", "Taha"],
         ["عبد الحميد", "Abdelhamid", "Abdul Hameed", "عبدالحميد"],
+        ["الحمدي", "Elhamdi", "El Hamdi", "L'Hamdi"],
+        ["المختار", "Elmokhtar", "El Mokhtar", "L’Mokhtar"],
+        ["إلهام", "Elham", "Ilhem"],
+        ["نجاة", "Najet", "Nagat", "نجاه"],
+        ["بن عمر", "Benomar", "Ben Omar"],
+        ["إدريس", "Idriss", "Driss"],
     ],
 )
 def test_spellings_of_one_name_meet(connection: duckdb.DuckDBPyConnection, spellings: list[str]) -> None:
