@@ -40,8 +40,9 @@ _FORMATS = {
 _LEAST_DISTINCT = 0.95
 # Pairs that are compared at the least: seconds' work
 _LEAST_BUDGET = 1_000_000
-# And for a record: in deduplication it may have many partners, and all their pairs are true
-_BUDGET_PER_RECORD = {"link": 15, "dedupe": 40}
+# And for a record: with fewer, who has no birth date is not looked at among 200,000, and in deduplication a record
+# may have many partners, whose pairs are all true
+_BUDGET_PER_RECORD = 40
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ def read_files(
     connection.execute("drop table standard; drop table identities")
     profile = "with_birth_date" if _share(connection, "birth_digits", dedupe) >= 0.3 else "name_only"
     connection.execute(f"create or replace temp view people_{profile} as select * from people_left")
-    budget = max(_LEAST_BUDGET, _BUDGET_PER_RECORD["dedupe" if dedupe else "link"] * records[0])
+    budget = max(_LEAST_BUDGET, _BUDGET_PER_RECORD * records[0])
     people = People(connection, (profile,), records[-1], dedupe=dedupe, least_budget=budget)
     return ReadFiles(people, tuple(records), tuple(notes))
 
