@@ -9,31 +9,19 @@ the day or the month first is seen from the days after the twelfth.
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
-from linkage import fields
+from linkage import fields, tables
 from linkage import people as people_module
 from linkage.chains import cut_by_vocabulary
 from linkage.mixture import count_consonants
 from linkage.model import LinkageError
 from linkage.people import People
 from linkage.spec import SEVERAL, SideSpec, Spec
-
-_FORMATS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".gz": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-
 
 # Share of rows with a key of their own, below which the key is the wrong column
 _LEAST_DISTINCT = 0.95
@@ -62,84 +50,48 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _load(connection: duckdb.DuckDBPyConnection, file: Path, table: str) -> dict[str, str]:
-    """Create `table` from a file; its columns by name, with their types."""
-    kind = _FORMATS.get(file.suffix.lower())
-    if not file.is_file():
-        raise LinkageError(
-            f"There is no file {file}.", expected="a CSV or Parquet file", action="correct the path"
-        )
-    if kind is None:
-        raise LinkageError(
-            f"{file.name} ends in '{file.suffix}'.",
-            expected="a file that ends in " + ", ".join(_FORMATS),
-            action="save it as CSV or Parquet",
-        )
-    try:
-        _read(connection, file, kind, table)
-    except (duckdb.Error, UnicodeError) as error:
-        # its message can quote a line of the file
-        raise LinkageError(
-            f"{file.name} cannot be read as {'CSV' if kind == 'csv' else 'Parquet'} ({type(error).__name__}).",
-            expected="a header line and as many fields in every line"
-            if kind == "csv"
-            else "a whole Parquet file",
-            action="open the file and save it again; for CSV, in UTF-8",
-        ) from None
-    return {row[0]: row[1] for row in connection.execute(f"describe {table}").fetchall()}
+def _resolve(
+    file: Path, side: SideSpec, present: dict[str, str], other: set[str]
+) -> dict[str, tuple[str, ...]]:
+    """The spec's columns as the file spells them; a shared meaning that the file lacks is left out.
 
-
-def _read(connection: duckdb.DuckDBPyConnection, file: Path, kind: str, table: str) -> None:
-    """Create `table`; a CSV file in an older encoding is read as Arabic or Western Windows wrote it."""
-    connection.execute("set variable file = ?", [str(file)])
-    if kind == "parquet":
-        connection.execute(f"create or replace temp table {table} as from read_parquet(getvariable('file'))")
-        return
-    reader = "read_csv(getvariable('file'), all_varchar = true, header = true, null_padding = true"
-    for more in ("", ", strict_mode = false"):
-        try:
-            connection.execute(f"create or replace temp table {table} as from {reader}{more})")
-            return
-        except duckdb.Error:
-            continue
-    content = file.read_bytes()
-    text = _decoded(content)
-    with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8") as plain:
-        plain.write(text)
-        plain.flush()
-        connection.execute("set variable file = ?", [plain.name])
-        connection.execute(f"create or replace temp table {table} as from {reader}, strict_mode = false)")
-
-
-def _decoded(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        western, arabic = content.decode("cp1252", "replace"), content.decode("cp1256", "replace")
-    # Arabic read as Western is a run of accents; Western read as Arabic, single letters among Latin ones
-    words = re.findall(r"[\u0621-\u064a]{3,}", arabic)
-    return arabic if len(words) > 0.001 * len(content) / 10 else western
-
-
-def _resolve(file: Path, side: SideSpec, present: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    """The spec's columns as the file spells them; a shared meaning that the file lacks is left out."""
-    spelled = {name.strip().lower(): name for name in present}
+    Args:
+        file: for messages.
+        side: what the spec says of this file.
+        present: columns of the file, with their types.
+        other: columns of the other file, as `tables.spelled`.
+    """
+    known: dict[str, str] = {}
+    for name in present:
+        known.setdefault(tables.spelled(name), name)
     found: dict[str, tuple[str, ...]] = {}
-    missing = []
+    missing: dict[str, str] = {}
     for meaning, wanted in side.columns.items():
-        names = tuple(spelled[w.strip().lower()] for w in wanted if w.strip().lower() in spelled)
-        lost = [w for w in wanted if w.strip().lower() not in spelled]
+        names = tuple(known[tables.spelled(w)] for w in wanted if tables.spelled(w) in known)
+        lost = [w for w in wanted if tables.spelled(w) not in known]
         if lost and (meaning in side.own or meaning == "key"):
-            missing += [f"{column} ({meaning})" for column in lost]
+            missing |= {tables.spelled(column): f"{column} ({meaning})" for column in lost}
         if names:
             found[meaning] = names
     if missing:
         raise LinkageError(
-            f"{file.name} lacks columns that the spec names for it: {', '.join(missing)}.",
-            expected="columns of the file, which are " + ", ".join(present),
-            action="correct the spec",
+            f"{file.name} lacks columns that the spec names for it: {', '.join(missing.values())}.",
+            expected="columns of the file, which are " + tables.listed(present),
+            action="give --left and --right the other way round, or exchange `left:` and `right:` in the spec"
+            if missing.keys() <= other
+            else "correct the spec",
+        )
+    nested = [
+        f"{name} ({meaning})"
+        for meaning, names in found.items()
+        for name in names
+        if any(word in present[name] for word in ("STRUCT(", "MAP(", "UNION(", "[][]"))
+    ]
+    if nested:
+        raise LinkageError(
+            f"{file.name} has columns that hold columns: {', '.join(nested)}.",
+            expected="text, numbers or dates, or lists of these",
+            action="write each inner column as a column of its own, and name it in the spec",
         )
     return found
 
@@ -170,12 +122,17 @@ def read_files(
         sides.append(("right", right, spec.right))
     columns: dict[str, dict[str, tuple[str, ...]]] = {}
     types: dict[str, dict[str, str]] = {}
+    notes: list[str] = []
     for name, file, side in sides:
         say(f"reading {file.name}")
-        present = _load(connection, file, f"file_{name}")
-        columns[name] = _resolve(file, side, present)
-        types[name] = present
-    notes = _check_shared(sides, columns)
+        wanted = [column for named in side.columns.values() for column in named]
+        loaded = tables.load(connection, file, f"file_{name}", wanted)
+        types[name] = loaded.types
+        notes += loaded.notes
+    for name, file, side in sides:
+        other = {tables.spelled(c) for n, present in types.items() if n != name for c in present}
+        columns[name] = _resolve(file, side, types[name], other)
+    notes += _check_shared(sides, columns)
     if right is not None:
         _align_places(columns)
 
@@ -246,8 +203,8 @@ def _check_shared(
     lost: dict[tuple[str, str], list[str]] = {}
     for meaning, column in sorted(wanted):
         for name, file, side in sides:
-            spelled = [c.strip().lower() for c in columns[name].get(meaning, ())]
-            if column in side.columns.get(meaning, ()) and column.strip().lower() not in spelled:
+            found = [tables.spelled(c) for c in columns[name].get(meaning, ())]
+            if column in side.columns.get(meaning, ()) and tables.spelled(column) not in found:
                 lost.setdefault((meaning, column), []).append(file.name)
     nowhere = [f"{column} ({m})" for (m, column), files in lost.items()
                if len(files) == sum(column in side.columns.get(m, ()) for _, _, side in sides)]  # fmt: skip
