@@ -143,7 +143,7 @@ def read_files(
         n_records, key_notes = _keys(connection, name, file, columns[name])
         records.append(n_records)
         notes += key_notes
-        _canonical(connection, name, columns[name], types[name], has_street)
+        notes += _canonical(connection, name, file, columns[name], types[name], has_street)
         connection.execute(f"drop table file_{name}; drop table keyed_{name}")
     say("making names, dates and addresses comparable")
     dedupe = right is None
@@ -272,17 +272,20 @@ def _keys(
 def _canonical(
     connection: duckdb.DuckDBPyConnection,
     name: str,
+    file: Path,
     columns: dict[str, tuple[str, ...]],
     types: dict[str, str],
     has_street: bool,
-) -> None:
-    """Create `canonical_<side>`: canonical identity columns as text, by `record_id`."""
+) -> list[str]:
+    """Create `canonical_<side>`: canonical identity columns as text, by `record_id`; notes on what was read."""
+    notes: list[str] = []
+    used = dict.fromkeys(c for meaning, names in columns.items() if meaning != "key" for c in names)
+    alias = {c: f"c{i}" for i, c in enumerate(used)}
+    source = f"told_{name}"
+    query = fields.texts(f"keyed_{name}", {alias[c]: (_quoted(c), types[c]) for c in used})
+    connection.execute(f"create or replace temp table {source} as {query}")
     selected = ["sijill_record_id as record_id"]
-    texts = {
-        meaning: [fields.text(_quoted(c), types[c]) for c in used]
-        for meaning, used in columns.items()
-        if meaning != "key"
-    }
+    texts = {m: [alias[c] for c in names] for m, names in columns.items() if m != "key"}
     for meaning, expressions in texts.items():
         if meaning in ("birth_date", "birth_year", "birth_month", "birth_day", "sex", *fields.ADDRESS_PARTS):
             continue
@@ -290,13 +293,14 @@ def _canonical(
             selected += [f"{e} as {meaning}_{i}" for i, e in enumerate(expressions[: fields.MOST], 1)]
             continue
         selected.append(f"{fields.joined(expressions)} as {meaning}")
-    source = f"keyed_{name}"
     if "sex" in texts:
         selected.append(f"{fields.sex(texts['sex'][0])} as sex")
     parts = {p: fields.joined(texts[p]) for p in fields.ADDRESS_PARTS if p in texts}
     selected += fields.address(parts, has_street=has_street)
     told = {m: texts[m] for m in texts if m.startswith("birth_") and m != "birth_place"}
-    date = fields.birth(connection, source, told)
+    date_notes: list[str] = []
+    date = fields.birth(connection, source, told, date_notes)
+    notes += [f"{file.name}: {', '.join(columns['birth_date'])} (birth_date): {note}" for note in date_notes]
     join = ""
     if date is not None:
         selected.append(f"{date[0]} as birth_text")
@@ -304,3 +308,5 @@ def _canonical(
     connection.execute(
         f"create or replace temp table canonical_{name} as select {', '.join(selected)} from {source} {join}"
     )
+    connection.execute(f"drop table {source}; drop table if exists {source}_date")
+    return notes

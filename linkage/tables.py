@@ -273,7 +273,9 @@ def _read(
             return None
         if best is None or n_rows > best[0]:
             best = n_rows, ways, rejected
-            connection.execute(f"drop table if exists {table}; alter table {table}_{number} rename to {table}")
+            connection.execute(
+                f"drop table if exists {table}; alter table {table}_{number} rename to {table}"
+            )
         else:
             connection.execute(f"drop table {table}_{number}")
         # a quote that is never closed swallows lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -20,7 +21,7 @@ ROWS = [(f"{n:03}", f"Béatrice Ben M'barek {n}", "Béja, Sfax", "محمد ال�
 
 
 def _text(
-    rows: list[tuple[str, ...]] = ROWS, sep: str = ",", end: str = "\n", quote: int = csv.QUOTE_MINIMAL
+    rows: Sequence[tuple[str, ...]] = ROWS, sep: str = ",", end: str = "\n", quote: int = csv.QUOTE_MINIMAL
 ) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=sep, lineterminator=end, quoting=quote)  # type: ignore[arg-type]
