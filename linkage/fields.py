@@ -1,4 +1,4 @@
-"""Fields beside names: dates of any style, sex, addresses, numbers and free attributes, as DuckDB SQL.
+"""Fields beside names: dates of any style, addresses, numbers and free attributes, as DuckDB SQL.
 
 What belongs here: reading one field's text. What does not: the forms of names (`linkage.standardise`), and
 which column holds what (`linkage.spec`).
@@ -30,18 +30,14 @@ _EMPTY = (
     "لا يوجد", "لا شيء", "مجهول", "مجهولة",
 )  # fmt: skip
 
-_DIGITS = {chr(zero + n): str(n) for zero in (0x0660, 0x06F0, 0xFF10) for n in range(10)}
+# Digits of other scripts; Persian letters, which keyboards and old programs write for the Arabic ones
+_OTHER_DIGITS = {chr(zero + n): str(n) for zero in (0x0660, 0x06F0, 0xFF10) for n in range(10)}
+_PLAIN = _OTHER_DIGITS | {"ی": "ي", "ک": "ك", "ہ": "ه", "ھ": "ه", "ە": "ه"}
 # Spaces that are no plain space, and marks that nobody sees
 _SPACES = r"\x{00A0}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}\t\r\n"
 _UNSEEN = r"\x{00AD}\x{061C}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2069}\x{FEFF}"
 # A number as a spreadsheet shortens it: 1.234568E+07
 _SHORTENED = r"[0-9]\.[0-9]+[eE]\+?[0-9]{1,2}"
-
-_SEX = {
-    "m": ("m", "male", "man", "boy", "h", "homme", "masculin", "masc", "garcon", "garçon", "1", "ذكر", "رجل", "ذ"),
-    "f": ("f", "female", "woman", "girl", "femme", "feminin", "féminin", "fem", "fille", "w", "2", "أنثى", "انثى",
-          "امرأة", "أ", "انثي", "أنثي"),
-}  # fmt: skip
 
 
 def texts(source: str, columns: dict[str, tuple[str, str]]) -> str:
@@ -53,8 +49,8 @@ def texts(source: str, columns: dict[str, tuple[str, str]]) -> str:
     """
     first = ", ".join(f"{_plain_text(column, kind)} as {alias}" for alias, (column, kind) in columns.items())
     query = f"select sijill_record_id, {first} from {source}"
-    digits = quoted("".join(_DIGITS)), quoted("".join(_DIGITS.values()))
-    odd = rf"[{''.join(_DIGITS)}{_SPACES}{_UNSEEN}]"
+    digits = quoted("".join(_PLAIN)), quoted("".join(_PLAIN.values()))
+    odd = rf"[{''.join(_PLAIN)}{_SPACES}{_UNSEEN}]"
     plain = sub("translate({0}, " + ", ".join(digits) + ")", (f"[{_SPACES}]+", " "), (f"[{_UNSEEN}]+", ""))
     # a number that went through a table with gaps, or whose last digits a spreadsheet has dropped
     exponent = "regexp_extract({0}, '[0-9]+$')::int"
@@ -103,15 +99,6 @@ def joined(expressions: list[str]) -> str:
     )
 
 
-def sex(expression: str) -> str:
-    """`m`, `f`, or the text itself where it says neither."""
-    cases = " ".join(
-        f"when lower({expression}) in ({', '.join(repr(word) for word in words)}) then '{code}'"
-        for code, words in _SEX.items()
-    )
-    return f"case {cases} else lower({expression}) end"
-
-
 def address(parts: dict[str, str], *, has_street: bool) -> list[str]:
     """Columns `address` and, where they come apart, `house_number`, from the parts that a file has."""
     if not parts:
@@ -145,9 +132,12 @@ def birth(
     if not whole:
         return None
     table, spelled = f"{source}_date", f"{source}_spelled"
+    plain = _counted(connection, source, whole[0], notes)
+    distinct = (
+        f"select {whole[0]} as raw, count(*) as n_rows from {source} where {whole[0]} is not null group by 1"
+    )
     connection.execute(
-        f"""create or replace temp table {spelled} as select raw, n_rows,
-            {_counted(connection, source, whole[0], notes)} as plain from (select {whole[0]} as raw, count(*) as n_rows from {source} group by 1) where raw is not null"""
+        f"create or replace temp table {spelled} as select raw, n_rows, {plain} as plain from ({distinct})"
     )
     _note_order(connection, spelled, notes)
     dates.create_dictionary(connection, f"{source}_read", f"select plain as raw, '' as style from {spelled}")
@@ -288,7 +278,7 @@ def extend(connection: duckdb.DuckDBPyConnection, raw: str, table: str) -> None:
         whole = (
             f"case when {year_only} then make_date(try_cast(r.birth_text[1:4] as int), 1, 1) else {date} end"
         )
-        is_plausible = "try_cast(r.birth_text[1:4] as int) between 1000 and 2200"
+        is_plausible = "try_cast(r.birth_text[1:4] as int) between 1250 and 2200"
         replaced |= {
             "birth_date": f"case when {is_plausible} then {whole} end",
             "birth_year": f"case when {is_plausible} then r.birth_text[1:4]::int end",

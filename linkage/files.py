@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 
+from linkage import columns as column_forms
 from linkage import fields, tables
 from linkage import people as people_module
 from linkage.chains import cut_by_vocabulary
@@ -23,6 +24,14 @@ from linkage.model import LinkageError
 from linkage.people import People
 from linkage.spec import SEVERAL, SideSpec, Spec
 
+_NUMBERS = ("national_number", "other_number", "phone", "email")
+# Meaning -> form that a text has if it was understood; a share of texts without, above which a note says so
+_UNDERSTOOD = {
+    "full_name": "given_skeleton", "given_name": "given_skeleton", "family_name": "family_skeleton",
+    "father_name": "father_skeleton", "mother_name": "mother_skeleton", "birth_date": "birth_digits",
+    "birth_year": "birth_digits", "sex": "sex", "national_number": "national_number", "phone": "phone",
+}  # fmt: skip
+_MOST_UNREAD = 0.1
 # Share of rows with a key of their own, below which the key is the wrong column
 _LEAST_DISTINCT = 0.95
 # Pairs that are compared at the least: seconds' work
@@ -137,16 +146,25 @@ def read_files(
         _align_places(columns)
 
     records = []
+    filled: dict[str, dict[str, int]] = {name: {} for name, _, _ in sides}
     # a street read from a whole address and one that stands alone differ
     has_street = all("street" in columns[name] for name, _, _ in sides)
     for name, file, _ in sides:
         n_records, key_notes = _keys(connection, name, file, columns[name])
         records.append(n_records)
         notes += key_notes
-        notes += _canonical(connection, name, file, columns[name], types[name], has_street)
+        notes += _canonical(connection, name, file, columns[name], types[name], has_street, filled[name])
         connection.execute(f"drop table file_{name}; drop table keyed_{name}")
     say("making names, dates and addresses comparable")
     dedupe = right is None
+    canonical = {f"{file.name} ({name})": f"canonical_{name}" for name, file, _ in sides}
+    if all("birth_date" in c or "birth_year" in c for c in columns.values()) and not dedupe:
+        notes += column_forms.to_one_calendar(connection, canonical)
+    for name, file, _ in sides:
+        if "birth_date" in columns[name] or "birth_year" in columns[name]:
+            found = column_forms.drop_default_dates(connection, f"canonical_{name}")
+            notes += [f"{file.name}: {note}" for note in found]
+    notes += column_forms.understand_sex(connection, canonical)
     for whole, parted in (("left", "right"), ("right", "left")):
         if not dedupe and _has_parts(columns[parted]) and _is_whole(columns[whole]):
             cut_by_vocabulary(connection, f"canonical_{whole}", f"canonical_{parted}")
@@ -164,6 +182,9 @@ def read_files(
             )
     if dedupe:
         connection.execute("create or replace temp view spine as select * from people_left")
+    for name, file, _ in sides:
+        table = "spine" if name == "right" else left_table
+        notes += _not_understood(connection, table, file, columns[name], filled[name])
     people_module.count_terms(connection, "standard")
     count_consonants(connection, "standard")
     connection.execute("drop table standard; drop table identities")
@@ -172,6 +193,30 @@ def read_files(
     budget = max(_LEAST_BUDGET, _BUDGET_PER_RECORD["dedupe" if dedupe else "link"] * records[0])
     people = People(connection, (profile,), records[-1], dedupe=dedupe, least_budget=budget)
     return ReadFiles(people, tuple(records), tuple(notes))
+
+
+def _not_understood(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    file: Path,
+    columns: dict[str, tuple[str, ...]],
+    filled: dict[str, int],
+) -> list[str]:
+    """Notes on columns much of which says nothing, because it cannot be read as what it is to mean."""
+    notes = []
+    for meaning, n_filled in filled.items():
+        n_read = people_module.count(connection, table, f"{_UNDERSTOOD[meaning]} is not null")
+        if n_filled - n_read > _MOST_UNREAD * n_filled:
+            what = (
+                "a name in Arabic or Latin letters"
+                if meaning.endswith("_name")
+                else meaning.replace("_", " ")
+            )
+            notes.append(
+                f"{file.name}: {1 - n_read / n_filled:.0%} of what {', '.join(columns[meaning])} ({meaning}) holds"
+                f" cannot be read as {what}, and tells nothing"
+            )
+    return notes
 
 
 def _has_parts(columns: dict[str, tuple[str, ...]]) -> bool:
@@ -237,6 +282,7 @@ def _keys(
         key = _quoted(columns["key"][0])
     else:
         key = "concat_ws('|', " + ", ".join(f"{_quoted(c)}::text" for c in columns["key"]) + ")"
+    key = f"case when trim({key}::text) <> '' then {key} end"
     total, filled, distinct = connection.execute(
         f"select count(*), count({key}), count(distinct {key}) from file_{name}"
     ).fetchall()[0]
@@ -276,6 +322,7 @@ def _canonical(
     columns: dict[str, tuple[str, ...]],
     types: dict[str, str],
     has_street: bool,
+    filled_by: dict[str, int],
 ) -> list[str]:
     """Create `canonical_<side>`: canonical identity columns as text, by `record_id`; notes on what was read."""
     notes: list[str] = []
@@ -284,6 +331,17 @@ def _canonical(
     source = f"told_{name}"
     query = fields.texts(f"keyed_{name}", {alias[c]: (_quoted(c), types[c]) for c in used})
     connection.execute(f"create or replace temp table {source} as {query}")
+    labels = {
+        alias[c]: f"{file.name}: {c} ({meaning})" for meaning in _NUMBERS for c in columns.get(meaning, ())
+    }
+    notes += column_forms.drop_fillers(connection, source, labels)
+    whole_names = {
+        alias[c]: meaning.startswith("full_name")
+        for meaning, names in columns.items()
+        if meaning.removesuffix("_alt").endswith("_name")
+        for c in names
+    }
+    column_forms.plain_names(connection, source, whole_names)
     selected = ["sijill_record_id as record_id"]
     texts = {m: [alias[c] for c in names] for m, names in columns.items() if m != "key"}
     for meaning, expressions in texts.items():
@@ -294,7 +352,7 @@ def _canonical(
             continue
         selected.append(f"{fields.joined(expressions)} as {meaning}")
     if "sex" in texts:
-        selected.append(f"{fields.sex(texts['sex'][0])} as sex")
+        selected.append(f"lower({texts['sex'][0]}) as sex")
     parts = {p: fields.joined(texts[p]) for p in fields.ADDRESS_PARTS if p in texts}
     selected += fields.address(parts, has_street=has_street)
     told = {m: texts[m] for m in texts if m.startswith("birth_") and m != "birth_place"}
@@ -308,5 +366,13 @@ def _canonical(
     connection.execute(
         f"create or replace temp table canonical_{name} as select {', '.join(selected)} from {source} {join}"
     )
+    for meaning, names in columns.items():
+        if meaning == "key":
+            continue
+        filled = people_module.count(connection, source, f"coalesce({', '.join(texts[meaning])}) is not null")
+        if not filled:
+            notes.append(f"{file.name}: {', '.join(names)} ({meaning}) is empty")
+        elif meaning in _UNDERSTOOD:
+            filled_by[meaning] = filled
     connection.execute(f"drop table {source}; drop table if exists {source}_date")
     return notes

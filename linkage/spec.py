@@ -91,6 +91,27 @@ _IGNORED_WORDS = ("name", "title", "description", "notes", "version", "comment")
 Unique = Literal["auto", "left", "right", "both", "none"]
 
 
+class _Texts(yaml.BaseLoader):
+    """YAML whose values are texts: a column may be called `no`, `on` or `012`. A word may stand once in a place."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        words = [key.value for key, _ in node.value]
+        for i, (key, _) in enumerate(node.value):
+            if isinstance(key.value, str) and key.value in words[:i]:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"`{key.value}` stands twice; for several columns, write a list",
+                    problem_mark=key.start_mark,
+                )
+        return {k: v if v != "" else None for k, v in super().construct_mapping(node, deep).items()}
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a YAML file, and where."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "strerror", None) or type(error).__name__
+    return f"{problem} (line {mark.line + 1})" if mark else str(problem)
+
+
 class SideSpec(BaseModel):
     """What the columns of one file mean.
 
@@ -128,7 +149,9 @@ class Spec(BaseModel):
             LinkageError: no such file, not YAML, or a meaning that is not known (all are listed).
         """
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+            content = yaml.load(
+                file.read_text(encoding="utf-8-sig"), Loader=_Texts
+            )  # makes nothing but texts
         except FileNotFoundError:
             raise LinkageError(
                 f"There is no spec {file}.",
@@ -137,8 +160,8 @@ class Spec(BaseModel):
             ) from None
         except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
             raise LinkageError(
-                f"{file} cannot be read as YAML: {type(error).__name__}.",
-                expected="lines of `meaning: column`",
+                f"{file} cannot be read as YAML: {_fault(error)}.",
+                expected="lines of `meaning: column` in UTF-8, with spaces and no tabs before them",
                 action="see `sijill link --help` for an example",
             ) from error
         return cls.parse(content, file.name)
@@ -186,7 +209,8 @@ class Spec(BaseModel):
                 + "; `left:` and `right:` for what differs; `unique:`",
                 action="correct the spec; docs/linkage.md lists the other words that each meaning goes by",
             )
-        for side in sides.values():
+        for name_of_side, side in sides.items():
+            _check_once(name, name_of_side, shared | side)
             if "key" not in side and "key" not in shared:
                 raise LinkageError(
                     f"{name} names no key.",
@@ -202,6 +226,21 @@ class Spec(BaseModel):
             )
         except ValidationError as error:
             raise LinkageError(f"{name}: {error.errors()[0]['msg']}", action="correct the spec") from error
+
+
+def _check_once(name: str, side: str, columns: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise where one column has two meanings: its evidence would count twice."""
+    meanings: dict[str, list[str]] = {}
+    for meaning, names in columns.items():
+        if meaning != "key":
+            for column in names:
+                meanings.setdefault(column.strip().casefold(), []).append(meaning)
+    if twice := [f"{column} ({', '.join(found)})" for column, found in meanings.items() if len(found) > 1]:
+        raise LinkageError(
+            f"{name} gives columns of the {side} file more than one meaning: {'; '.join(twice)}.",
+            expected="one meaning for each column, so that nothing counts twice",
+            action="leave the meaning that fits best; a name in one column is a full_name",
+        )
 
 
 def _plain(word: Any) -> str:
@@ -263,7 +302,7 @@ def _unique(value: Any, problems: list[str]) -> str:
     words = [_plain(v) for v in (value if isinstance(value, list | tuple) else [value])]
     if _is_true(value) or {"left", "right"} <= set(words) or words == ["both"]:
         return "both"
-    if value is False or words in (["none"], ["neither"], ["no"]):
+    if value is False or words in (["none"], ["neither"], ["no"], ["false"]):
         return "none"
     if words and words[0] in SIDES:
         return SIDES[words[0]]

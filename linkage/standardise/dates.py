@@ -158,7 +158,7 @@ def create_dictionary(connection: duckdb.DuckDBPyConnection, table: str, texts: 
         f"""create or replace temp table {table} as with texts as materialized ({read})
         select nullif(style, '') as style, raw, case when y between 1000 and 2200 then lpad(y::text, 4, '0')
             || case when is_known then lpad(m::text, 2, '0') || lpad(d::text, 2, '0') else '0000' end end as born,
-            case when y between 1000 and 2200 then lpad(y::text, 4, '0')
+            case when y between 1250 and 2200 then lpad(y::text, 4, '0')
             || case when greatest(a, b) < 100 then told else '0000' end end as told
         from ({born})"""
     )
