@@ -61,12 +61,14 @@ def texts(source: str, columns: dict[str, tuple[str, str]]) -> str:
         f" when regexp_full_match({{0}}, '{_SHORTENED}')"
         f" then case when {whole} then try_cast(try_cast({{0}} as double) as hugeint)::text end else {{0}} end"
     )
-    nothing = ", ".join(quoted(word) for word in _EMPTY)
+    nothing, longest = ", ".join(quoted(word) for word in _EMPTY), max(map(len, _EMPTY))
     for step in (
-        f"case when regexp_matches({{0}}, {quoted(odd)}) then {plain} else {{0}} end",
-        "trim({0})",
+        # as many bytes as letters: nothing but ASCII
+        f"case when strlen({{0}}) > length({{0}}) and regexp_matches({{0}}, {quoted(odd)}) then {plain} else {{0}} end",
+        "trim({0}, ' \t\r\n')",
         number,
-        f"case when lower({{0}}) not in ({nothing}) and regexp_matches({{0}}, '[\\pL\\pN]') then {{0}} end",
+        f"case when length({{0}}) > {longest} then {{0}} when lower({{0}}) not in ({nothing})"
+        " and (length({0}) > 3 or regexp_matches({0}, '[\\pL\\pN]')) then {0} end",
     ):
         chosen = ", ".join(f"{step.replace('{0}', alias)} as {alias}" for alias in columns)
         query = f"select sijill_record_id, {chosen} from ({query})"

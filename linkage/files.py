@@ -334,6 +334,11 @@ def _canonical(
     labels = {
         alias[c]: f"{file.name}: {c} ({meaning})" for meaning in _NUMBERS for c in columns.get(meaning, ())
     }
+    for c in (c for meaning in _NUMBERS for c in columns.get(meaning, ())):
+        whole = f"{alias[c]} is null and {fields.shortened(_quoted(c), types[c])}"
+        both = f"keyed_{name} join {source} using (sijill_record_id)"
+        if lost := people_module.count(connection, both, whole):
+            notes.append(f"{file.name}: of {lost:,} numbers in {c} a spreadsheet has dropped the last digits")
     notes += column_forms.drop_fillers(connection, source, labels)
     whole_names = {
         alias[c]: meaning.startswith("full_name")
