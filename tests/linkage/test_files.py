@@ -164,7 +164,20 @@ def test_months_have_names_in_every_country(month: str, plain: dict[str, Values]
 
 
 def test_a_month_in_a_column_of_its_own_may_have_a_name(plain: dict[str, Values], tmp_path: Path) -> None:
-    names = ["janv.", "févr.", "mars", "avr.", "mai", "juin", "يوليوز", "août", "سبتمبر", "oct.", "nov.", "déc."]
+    names = [
+        "janv.",
+        "févr.",
+        "mars",
+        "avr.",
+        "mai",
+        "juin",
+        "يوليوز",
+        "août",
+        "سبتمبر",
+        "oct.",
+        "nov.",
+        "déc.",
+    ]
     parts = {
         "y": [str(d.year) for d in BORN],
         "m": [names[d.month - 1] for d in BORN],
