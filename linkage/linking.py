@@ -375,7 +375,7 @@ def _incremental(run: _Run) -> LinkageSummary | None:
         )
         found = {row[0] for row in known.fetchall()}
         names = tuple(name for name in PROFILES if name in found)
-        model = _model_in_force(run.installation, names)
+        model = model_in_force(run.installation, names)
         if model is None or meta.get("fingerprint") != run.fingerprint(model):
             return None
         profiles = {name: model.profiles[name] for name in names}
@@ -652,7 +652,7 @@ def _thresholds(people: People, model: Model) -> dict[str, tuple[float, float]]:
     }
 
 
-def _model_in_force(installation: Installation, profiles: Collection[str]) -> Model | None:
+def model_in_force(installation: Installation, profiles: Collection[str]) -> Model | None:
     """The country's model, else the one trained here before; None without one for these profiles."""
     for folder in (installation.country.models_folder, _own_models(installation)):
         path = latest(folder)
@@ -671,7 +671,7 @@ def _model(people: People, installation: Installation, say: Callable[[str], None
     """The model in force, else one trained now."""
     from linkage.train import next_version, train_people, write_model
 
-    model = _model_in_force(installation, people.profiles)
+    model = model_in_force(installation, people.profiles)
     if model is not None:
         return model, False
     say(f"{installation.country.name} has no linkage model for these sources: training one, once")
