@@ -27,6 +27,8 @@ from warehouse import Warehouse
 
 Row = Mapping[str, Any]
 
+_PATIENCE = 5.0  # seconds that somebody at a terminal waits for a run
+
 _EVENTS = """select occurred_at, cycle, kind, social_id, into_social_id, source, source_key, spine_key, match_weight,
     match_probability, model_sha256, run_id, reason from identity.event"""
 
@@ -121,7 +123,7 @@ def explain_record(
         limit: pairs told, the likeliest first.
 
     Raises:
-        LinkageError: no run has seen such a record.
+        LinkageError: no run has seen such a record, or a run is at work.
     """
     of_record = {"source": source, "key": source_key}
     where = "where source = :source and source_key = :key"
@@ -148,7 +150,7 @@ def _pairs(
         return None
     connection = people_module.connect(installation.work)
     try:
-        with state.opened(connection, file) as meta:
+        with state.opened(connection, file, patience=_PATIENCE) as meta:
             if meta.get("token") != token:
                 return None
             held = connection.execute("select distinct profile from state.source_profile").fetchall()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from filelock import FileLock
 
-from linkage import LinkageError, link, pages
+from linkage import LinkageError, explain, link, pages
 from linkage.explain import explain_person, explain_record
 from linkage.state import file_in
 from sijill.installation import Installation
@@ -59,6 +60,13 @@ def test_a_record_is_explained_from_what_the_last_run_left(
         assert explain_person(warehouse, row["social_id"]).social_id == warehouse.scalar(
             "select identity.resolve(:id)", {"id": row["social_id"]}
         )
+
+    monkeypatch.setattr(explain, "_PATIENCE", 0.1)
+    with (
+        FileLock(file_in(installation.folder).with_suffix(".lock")),
+        pytest.raises(LinkageError, match="Another process has used"),
+    ):
+        explain_record(warehouse, installation, linked[0]["source"], linked[0]["source_key"])
 
     file_in(installation.folder).unlink()
     left = explain_record(warehouse, installation, linked[0]["source"], linked[0]["source_key"])
