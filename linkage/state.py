@@ -170,18 +170,20 @@ def opened(
         LinkageError: another process has it for longer.
         duckdb.Error: it is damaged, or of another version of DuckDB.
     """
+    lock = FileLock(file.with_suffix(".lock"))
     try:
-        with (
-            FileLock(file.with_suffix(".lock")).acquire(timeout=patience),
-            _attached(connection, file) as meta,
-        ):
-            yield meta
+        lock.acquire(timeout=patience)
     except Timeout as error:
         raise LinkageError(
             f"Another process has used {file} for {patience:,.0f} s.",
             expected="one linkage at a time",
             action="wait until it has ended, then try again",
         ) from error
+    try:
+        with _attached(connection, file) as meta:
+            yield meta
+    finally:
+        lock.release()
 
 
 @contextmanager
