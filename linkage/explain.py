@@ -57,11 +57,13 @@ class RecordExplanation:
     Attributes:
         record: its row of `identity.person_crosswalk`.
         pairs: the likeliest first; None where the last run left nothing to tell them from.
+        rulings: what clerks decided of it: `other_source, other_key, decision, decided_at`.
         events: of `identity.event`, the first first.
     """
 
     record: Row
     pairs: tuple[Pair, ...] | None
+    rulings: tuple[Row, ...]
     events: tuple[Row, ...]
 
 
@@ -137,7 +139,16 @@ def explain_record(
             action="where it was delivered since, run the cycle; what became of a withdrawn one is in identity.event",
         )
     events = _rows(warehouse, f"{_EVENTS} {where} order by event_id", of_record)
-    return RecordExplanation(found[0], _pairs(warehouse, installation, found[0], limit), events)
+    rulings = _rows(
+        warehouse,
+        f"""select other_source, other_key, decision, decided_at from identity.ruling {where}
+        union all
+        select source, source_key, decision, decided_at from identity.ruling
+        where other_source = :source and other_key = :key
+        order by decided_at""",
+        of_record,
+    )
+    return RecordExplanation(found[0], _pairs(warehouse, installation, found[0], limit), rulings, events)
 
 
 def _pairs(

@@ -80,6 +80,14 @@ def identity(
     row = found.record
     out.print(f"[bold]{row['source']}[/bold] {row['source_key']}", highlight=False)
     out.print(f"  {_standing(row, sheet.words()['reasons'])}", highlight=False, soft_wrap=True)
+    for ruling in found.rulings:
+        decision = sheet.words()["decisions"].get(ruling["decision"], {}).get("en", ruling["decision"])
+        other = f"{ruling['other_source']} {ruling['other_key']}"
+        out.print(
+            f"  clerks, {ruling['decided_at']:%Y-%m-%d}: {decision}, with {other}",
+            highlight=False,
+            soft_wrap=True,
+        )
     for pair in found.pairs or ():
         other = f"{pair.source} {pair.source_key}"
         out.print(f"  with {other}: weight {pair.match_weight:+.1f} bits", highlight=False, soft_wrap=True)

@@ -23,6 +23,7 @@ def test_a_record_is_explained_from_what_the_last_run_left(
     world.land()
     link(warehouse, installation, "2026-11", full=True, single_sources=SOURCES[::2])
     # the state's log is read too
+    world.decide()
     world.change(4)
     world.land()
     assert link(warehouse, installation, "2026-11", single_sources=SOURCES[::2]).is_incremental
@@ -54,6 +55,14 @@ def test_a_record_is_explained_from_what_the_last_run_left(
         person = explain_person(warehouse, row["social_id"])
         assert row["source_key"] in {r["source_key"] for r in person.records}
         assert person.records[0]["band"] == "spine"
+
+    (ruling,) = warehouse.rows("select * from identity.ruling")
+    for source, key, other in (
+        ("source", "source_key", "other_key"),
+        ("other_source", "other_key", "source_key"),
+    ):
+        (told,) = explain_record(warehouse, installation, ruling[source], ruling[key]).rulings
+        assert (told["other_key"], told["decision"]) == (ruling[other], ruling["decision"])
 
     merged = warehouse.rows("select social_id, into_social_id from identity.event where kind = 'merged'")
     for row in merged:
