@@ -22,7 +22,7 @@ from linkage.chains import cut_by_vocabulary
 from linkage.mixture import count_consonants
 from linkage.model import LinkageError
 from linkage.people import People
-from linkage.spec import SEVERAL, SideSpec, Spec
+from linkage.spec import SEVERAL, SideSpec, Spec, repeated
 
 _NUMBERS = ("national_number", "other_number", "phone", "email")
 # Meaning -> form that a text has if it was understood; a share of texts without, above which a note says so
@@ -141,6 +141,10 @@ def read_files(
     for name, file, side in sides:
         other = {tables.spelled(c) for n, present in types.items() if n != name for c in present}
         columns[name] = _resolve(file, side, types[name], other)
+        notes += [
+            f"{file.name}: {column} was given as {' and as '.join(meanings)}, and counts as often"
+            for column, meanings in repeated(columns[name]).items()
+        ]
     notes += _check_shared(sides, columns)
     if right is not None:
         _align_places(columns)

@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -91,8 +91,16 @@ _IGNORED_WORDS = ("name", "title", "description", "notes", "version", "comment")
 Unique = Literal["auto", "left", "right", "both", "none"]
 
 
-class _Texts(yaml.BaseLoader):
+_NOT_TEXTS = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+
+
+class _Texts(yaml.SafeLoader):
     """YAML whose values are texts: a column may be called `no`, `on` or `012`. A word may stand once in a place."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag in _NOT_TEXTS]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         words = [key.value for key, _ in node.value]
@@ -102,7 +110,7 @@ class _Texts(yaml.BaseLoader):
                     problem=f"`{key.value}` stands twice; for several columns, write a list",
                     problem_mark=key.start_mark,
                 )
-        return {k: v if v != "" else None for k, v in super().construct_mapping(node, deep).items()}
+        return super().construct_mapping(node, deep)
 
 
 def _fault(error: Exception) -> str:
@@ -209,8 +217,7 @@ class Spec(BaseModel):
                 + "; `left:` and `right:` for what differs; `unique:`",
                 action="correct the spec; docs/linkage.md lists the other words that each meaning goes by",
             )
-        for name_of_side, side in sides.items():
-            _check_once(name, name_of_side, shared | side)
+        for side in sides.values():
             if "key" not in side and "key" not in shared:
                 raise LinkageError(
                     f"{name} names no key.",
@@ -228,19 +235,14 @@ class Spec(BaseModel):
             raise LinkageError(f"{name}: {error.errors()[0]['msg']}", action="correct the spec") from error
 
 
-def _check_once(name: str, side: str, columns: Mapping[str, tuple[str, ...]]) -> None:
-    """Raise where one column has two meanings: its evidence would count twice."""
+def repeated(columns: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Columns that have more than one meaning, whose evidence counts as often, with their meanings."""
     meanings: dict[str, list[str]] = {}
     for meaning, names in columns.items():
         if meaning != "key":
             for column in names:
-                meanings.setdefault(column.strip().casefold(), []).append(meaning)
-    if twice := [f"{column} ({', '.join(found)})" for column, found in meanings.items() if len(found) > 1]:
-        raise LinkageError(
-            f"{name} gives columns of the {side} file more than one meaning: {'; '.join(twice)}.",
-            expected="one meaning for each column, so that nothing counts twice",
-            action="leave the meaning that fits best; a name in one column is a full_name",
-        )
+                meanings.setdefault(column.strip(), []).append(meaning)
+    return {column: found for column, found in meanings.items() if len(found) > 1}
 
 
 def _plain(word: Any) -> str:

@@ -335,3 +335,10 @@ def test_files_the_wrong_way_round_are_told_so(tmp_path: Path) -> None:
     spec = Spec.parse({"left": {"key": "a", "full_name": "n"}, "right": {"key": "b", "full_name": "m"}})
     with pytest.raises(LinkageError, match="the other way round"):
         read_files(connect(), spec, tmp_path / "b.parquet", tmp_path / "a.parquet")
+
+
+def test_a_column_with_two_meanings_is_said_to_count_twice(tmp_path: Path) -> None:
+    pq.write_table(pa.table(PEOPLE), tmp_path / "people.parquet")
+    spec = Spec.parse({"key": "k", "phone": "phone", "national_number": "phone"})
+    read = read_files(connect(), spec, tmp_path / "people.parquet")
+    assert "phone was given as phone and as national_number" in read.notes[0]
