@@ -20,10 +20,13 @@ _FILLER_SHARE = 0.001
 # A whole date that so many records have, and so much more often than that day in the years about it, is nobody's
 _FILLER_DATE_SHARE = 0.005
 _FILLER_DATE_EXCESS = 5
-# Share of the names from which a word is a title that may also be a name, and from which capitals are a family name
+# A day of the year that so many dates have is a clerk's; slips of 1 January make other days frequent, too
+_FAVOURED_DAY_SHARE = 0.05
+# Share of the names from which a word is a title that may also be a name; from which a comma or capitals set a
+# family name first
 _TITLE_SHARE = 0.2
 _SURE_TITLE_SHARE = 0.02
-_CAPITALS_SHARE = 0.5
+_FAMILY_FIRST_SHARE = 0.5
 _NAMES_LOOKED_AT = 20_000
 
 _SURE_TITLES = (
@@ -87,9 +90,11 @@ def drop_default_dates(connection: duckdb.DuckDBPyConnection, table: str) -> lis
         )
         written = ", ".join(f"{d[:4]}-{d[4:6]}-{d[6:]} in {n:,} rows" for d, n in fillers[:5])
         notes.append(f"dates that stand for none were left out: {written}")
+    known = "birth_text[5:6] between '01' and '12' and birth_text[7:8] between '01' and '31'"
     days = dates.default_days(
         connection,
-        f"select birth_text[5:8] as day from {table} where birth_text not like '%00' and birth_text not like '%0101'",
+        f"select birth_text[5:8] as day from {table} where {known} and birth_text not like '%0101'",
+        _FAVOURED_DAY_SHARE,
     )
     if days:
         listed = ", ".join(quoted(day) for day in days)
@@ -136,15 +141,14 @@ def plain_names(connection: duckdb.DuckDBPyConnection, table: str, columns: dict
             )
         if not is_whole:
             continue
-        capitals = count(connection, "some_names", f"regexp_matches({column}, {quoted(_FAMILY_FIRST)})")
-        for pattern, is_so in (
-            (_COMMA, count(connection, "some_names", f"regexp_matches({column}, {quoted(_COMMA)})") > 0),
-            (_FAMILY_FIRST, capitals > _CAPITALS_SHARE * total),
-        ):
-            if is_so:
+        for pattern in (_COMMA, _FAMILY_FIRST):
+            quoted_pattern = quoted(pattern)
+            n_alike = count(connection, "some_names", f"regexp_matches({column}, {quoted_pattern})")
+            # seldom, a comma stands before a title or a place
+            if n_alike > _FAMILY_FIRST_SHARE * total:
                 connection.execute(
-                    f"update {table} set {column} = trim(regexp_replace({column}, {quoted(pattern)}, '\\2 \\1'))"
-                    f" where regexp_matches({column}, {quoted(pattern)})"
+                    f"update {table} set {column} = trim(regexp_replace({column}, {quoted_pattern}, '\\2 \\1'))"
+                    f" where regexp_matches({column}, {quoted_pattern})"
                 )
     connection.execute("drop table some_names")
 

@@ -202,14 +202,16 @@ def _is_clock(size: float, share_of_years: float) -> bool:
 
 def _note_order(connection: duckdb.DuckDBPyConnection, spelled: str, notes: list[str]) -> None:
     pattern = quoted(r"^([0-9]{1,2})[^0-9:]+([0-9]{1,2})[^0-9:]+([0-9]{4}|[0-9]{2})\b")
-    total, first, second, n_short = connection.execute(
-        f"""select coalesce(sum(n_rows), 0),
+    every, total, first, second, n_short = connection.execute(
+        f"""select sum(n_rows), coalesce(sum(n_rows) filter (where n.a <> ''), 0),
             coalesce(sum(n_rows) filter (where try_cast(n.a as int) > 12 and try_cast(n.b as int) <= 12), 0),
             coalesce(sum(n_rows) filter (where try_cast(n.b as int) > 12 and try_cast(n.a as int) <= 12), 0),
             coalesce(sum(n_rows) filter (where length(n.c) = 2), 0)
-        from (select n_rows, regexp_extract(plain, {pattern}, ['a', 'b', 'c']) as n from {spelled}) where n.a <> ''"""
+        from (select n_rows, regexp_extract(plain, {pattern}, ['a', 'b', 'c']) as n from {spelled})"""
     ).fetchall()[0]
-    if total >= _DATES_THAT_TELL and not first and not second:
+    if total < max(_DATES_THAT_TELL, 0.1 * (every or 0)):
+        return
+    if not first and not second:
         notes.append("nothing tells whether the day or the month comes first; read as day first")
     elif min(first, second) > 0.02 * (first + second):
         seldom, often = ("day", "month") if first < second else ("month", "day")
@@ -280,7 +282,7 @@ def extend(connection: duckdb.DuckDBPyConnection, raw: str, table: str) -> None:
         whole = (
             f"case when {year_only} then make_date(try_cast(r.birth_text[1:4] as int), 1, 1) else {date} end"
         )
-        is_plausible = "try_cast(r.birth_text[1:4] as int) between 1250 and 2200"
+        is_plausible = "try_cast(r.birth_text[1:4] as int) between 1000 and 2200"
         replaced |= {
             "birth_date": f"case when {is_plausible} then {whole} end",
             "birth_year": f"case when {is_plausible} then r.birth_text[1:4]::int end",

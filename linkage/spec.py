@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -97,7 +97,7 @@ _NOT_TEXTS = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
 class _Texts(yaml.SafeLoader):
     """YAML whose values are texts: a column may be called `no`, `on` or `012`. A word may stand once in a place."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {
+    yaml_implicit_resolvers = {  # noqa: RUF012  # declared by the base class
         first: [(tag, pattern) for tag, pattern in resolvers if tag in _NOT_TEXTS]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

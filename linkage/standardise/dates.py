@@ -158,23 +158,26 @@ def create_dictionary(connection: duckdb.DuckDBPyConnection, table: str, texts: 
         f"""create or replace temp table {table} as with texts as materialized ({read})
         select nullif(style, '') as style, raw, case when y between 1000 and 2200 then lpad(y::text, 4, '0')
             || case when is_known then lpad(m::text, 2, '0') || lpad(d::text, 2, '0') else '0000' end end as born,
-            case when y between 1250 and 2200 then lpad(y::text, 4, '0')
+            case when y between 1000 and 2200 then lpad(y::text, 4, '0')
             || case when greatest(a, b) < 100 then told else '0000' end end as told
         from ({born})"""
     )
 
 
-def default_days(connection: duckdb.DuckDBPyConnection, days: str) -> list[str]:
+def default_days(
+    connection: duckdb.DuckDBPyConnection, days: str, share: float = _DEFAULT_DAY_SHARE
+) -> list[str]:
     """Days of the year (MMDD) that a column favours so much that they are a clerk's default, and no evidence.
 
     Args:
         connection: DuckDB.
         days: a query with `day`, MMDD, a row for each date of the column.
+        share: of the dates, from which a day is one.
     """
     found = connection.execute(
         f"""select day from (select day, count(*) as n, sum(count(*)) over () as total
             from ({days}) where day is not null group by day)
-        where n >= {_DEFAULT_DAY_DATES} and n >= {_DEFAULT_DAY_SHARE} * total order by day"""
+        where n >= {_DEFAULT_DAY_DATES} and n >= {share} * total order by day"""
     )
     return [str(row[0]) for row in found.fetchall()]
 
