@@ -1,4 +1,4 @@
-"""Fields beside names: dates of any style, sex, addresses, numbers and free attributes, as DuckDB SQL.
+"""Fields beside names: dates of any style, addresses, numbers and free attributes, as DuckDB SQL.
 
 What belongs here: reading one field's text. What does not: the forms of names (`linkage.standardise`), and
 which column holds what (`linkage.spec`).
@@ -9,6 +9,8 @@ from __future__ import annotations
 import duckdb
 
 from linkage import standardise
+from linkage.standardise import dates
+from linkage.standardise.text import quoted, sub
 
 MOST = 4
 """Columns of one meaning that are compared, where a meaning may have several."""
@@ -16,39 +18,80 @@ MOST = 4
 ADDRESS_PARTS = ("address", "house_number", "street", "unit")
 """Parts that make one address."""
 
-_EMPTY = "('', '-', '--', '.', 'n/a', 'na', 'nan', 'null', 'none', 'unknown', '?', 'nil', '<na>', 'nat')"
+# What offices, spreadsheets and programs write where they know nothing; signs alone are nothing, too
+_EMPTY = (
+    "n/a", "na", "n.a.", "n.a", "#n/a", "#na", "nan", "inf", "-inf", "null", "(null)", "#null!", "#value!", "#ref!",
+    "\\n", "none", "(none)", "nil", "<na>", "nat", "unknown", "unk", "n/k", "nk", "not known", "not available",
+    "not stated", "not specified", "unspecified", "undefined", "missing", "blank", "(blank)", "xxx", "xxxx",
+    "inconnu", "inconnue", "non connu", "non connue", "non renseigné", "non renseignée", "non renseigne",
+    "non disponible", "non précisé", "non precise", "non spécifié", "non specifie", "nd", "n.d.", "n.d", "n/d", "nr",
+    "n.r.", "n.r", "néant", "neant", "aucun", "aucune", "sans objet", "s/o",
+    "غير معروف", "غير معروفة", "غير محدد", "غير محددة", "غير متوفر", "غير متوفرة", "غير مبين", "غير مذكور", "غير موجود",
+    "لا يوجد", "لا شيء", "مجهول", "مجهولة",
+)  # fmt: skip
 
-_SEX = {
-    "m": ("m", "male", "man", "boy", "h", "homme", "masculin", "masc", "garcon", "garçon", "1", "ذكر", "رجل", "ذ"),
-    "f": ("f", "female", "woman", "girl", "femme", "feminin", "féminin", "fem", "fille", "w", "2", "أنثى", "انثى",
-          "امرأة", "أ", "انثي", "أنثي"),
-}  # fmt: skip
-
-_MONTHS = (
-    ("jan", "janv", "january", "janvier", "جانفي", "يناير", "كانون الثاني"),
-    ("feb", "fev", "fév", "february", "fevrier", "février", "فيفري", "فبراير", "شباط"),
-    ("mar", "mars", "march", "مارس", "آذار"),
-    ("apr", "avr", "april", "avril", "أفريل", "افريل", "أبريل", "نيسان"),
-    ("may", "mai", "ماي", "مايو", "أيار"),
-    ("jun", "juin", "june", "جوان", "يونيو", "حزيران"),
-    ("jul", "juil", "july", "juillet", "جويلية", "يوليو", "تموز"),
-    ("aug", "aou", "aoû", "aout", "août", "august", "أوت", "اوت", "أغسطس", "آب"),
-    ("sep", "sept", "september", "septembre", "سبتمبر", "أيلول"),
-    ("oct", "october", "octobre", "أكتوبر", "اكتوبر", "تشرين الأول"),
-    ("nov", "november", "novembre", "نوفمبر", "تشرين الثاني"),
-    ("dec", "déc", "december", "decembre", "décembre", "ديسمبر", "كانون الأول"),
-)
+# Digits of other scripts; Persian letters, which keyboards and old programs write for the Arabic ones
+_OTHER_DIGITS = {chr(zero + n): str(n) for zero in (0x0660, 0x06F0, 0xFF10) for n in range(10)}
+_PLAIN = _OTHER_DIGITS | {"ی": "ي", "ک": "ك", "ہ": "ه", "ھ": "ه", "ە": "ه"}
+# Spaces that are no plain space, and marks that nobody sees
+_SPACES = r"\x{00A0}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}\t\r\n"
+_UNSEEN = r"\x{00AD}\x{061C}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2069}\x{FEFF}"
+# A number as a spreadsheet shortens it: 1.234568E+07
+_SHORTENED = r"[0-9]\.[0-9]+[eE]\+?[0-9]{1,2}"
 
 
-def text(column: str, kind: str) -> str:
-    """A column as trimmed text; what stands for nothing is null."""
-    if kind.startswith(("DOUBLE", "FLOAT")):  # a number that was read through a table with gaps: 1234.0
-        value = f"case when {column} = floor({column}) then {column}::bigint::text else {column}::text end"
-    elif kind.startswith("TIMESTAMP"):
-        value = f"strftime({column}, '%Y-%m-%d')"
-    else:
-        value = f"{column}::text"
-    return f"case when lower(trim({value})) not in {_EMPTY} then trim({value}) end"
+def texts(source: str, columns: dict[str, tuple[str, str]]) -> str:
+    """A query of `sijill_record_id` and columns as text: what stands for nothing is null, digits are 0 to 9.
+
+    Args:
+        source: table with `sijill_record_id`.
+        columns: alias -> column (quoted) and its DuckDB type.
+    """
+    first = ", ".join(f"{_plain_text(column, kind)} as {alias}" for alias, (column, kind) in columns.items())
+    query = f"select sijill_record_id, {first} from {source}"
+    digits = quoted("".join(_PLAIN)), quoted("".join(_PLAIN.values()))
+    odd = rf"[{''.join(_PLAIN)}{_SPACES}{_UNSEEN}]"
+    plain = sub("translate({0}, " + ", ".join(digits) + ")", (f"[{_SPACES}]+", " "), (f"[{_UNSEEN}]+", ""))
+    # a number that went through a table with gaps, or whose last digits a spreadsheet has dropped
+    exponent = "regexp_extract({0}, '[0-9]+$')::int"
+    whole = f"length(regexp_extract({{0}}, '[.]([0-9]+)', 1)) >= {exponent}"
+    number = (
+        "case when not contains({0}, '.') then {0}"
+        " when regexp_full_match({0}, '[0-9]+[.]0+') then regexp_replace({0}, '[.]0+$', '')"
+        f" when regexp_full_match({{0}}, '{_SHORTENED}')"
+        f" then case when {whole} then try_cast(try_cast({{0}} as double) as hugeint)::text end else {{0}} end"
+    )
+    nothing, longest = ", ".join(quoted(word) for word in _EMPTY), max(map(len, _EMPTY))
+    for step in (
+        # as many bytes as letters: nothing but ASCII
+        f"case when strlen({{0}}) > length({{0}}) and regexp_matches({{0}}, {quoted(odd)}) then {plain} else {{0}} end",
+        "trim({0}, ' \t\r\n')",
+        number,
+        f"case when length({{0}}) > {longest} then {{0}} when lower({{0}}) not in ({nothing})"
+        " and (length({0}) > 3 or regexp_matches({0}, '[\\pL\\pN]')) then {0} end",
+    ):
+        chosen = ", ".join(f"{step.replace('{0}', alias)} as {alias}" for alias in columns)
+        query = f"select sijill_record_id, {chosen} from ({query})"
+    return query
+
+
+def shortened(column: str, kind: str) -> str:
+    """Condition: a spreadsheet has dropped digits of this number."""
+    return f"regexp_full_match(trim({column}), '{_SHORTENED}')" if kind == "VARCHAR" else "false"
+
+
+def _plain_text(column: str, kind: str) -> str:
+    if kind.endswith("[]"):
+        return f"array_to_string({column}::text[], ' / ')"
+    if kind.startswith(
+        ("DOUBLE", "FLOAT", "DECIMAL")
+    ):  # a number that was read through a table with gaps: 1234.0
+        return f"case when {column} = floor({column}) then try_cast({column} as hugeint)::text else {column}::text end"
+    if kind == "TIMESTAMP WITH TIME ZONE":  # a day that begins at midnight somewhere
+        return f"strftime(timezone('UTC', {column}) + interval 12 hour, '%Y-%m-%d')"
+    if kind.startswith("TIMESTAMP"):
+        return f"strftime({column}::timestamp, '%Y-%m-%d')"
+    return f"{column}::text"
 
 
 def joined(expressions: list[str]) -> str:
@@ -56,15 +99,6 @@ def joined(expressions: list[str]) -> str:
     return (
         expressions[0] if len(expressions) == 1 else f"nullif(concat_ws(' ', {', '.join(expressions)}), '')"
     )
-
-
-def sex(expression: str) -> str:
-    """`m`, `f`, or the text itself where it says neither."""
-    cases = " ".join(
-        f"when lower({expression}) in ({', '.join(repr(word) for word in words)}) then '{code}'"
-        for code, words in _SEX.items()
-    )
-    return f"case {cases} else lower({expression}) end"
 
 
 def address(parts: dict[str, str], *, has_street: bool) -> list[str]:
@@ -81,95 +115,116 @@ def address(parts: dict[str, str], *, has_street: bool) -> list[str]:
 
 
 def birth(
-    connection: duckdb.DuckDBPyConnection, source: str, columns: dict[str, list[str]]
+    connection: duckdb.DuckDBPyConnection, source: str, columns: dict[str, list[str]], notes: list[str]
 ) -> tuple[str, str] | None:
     """SQL for a birth date as digits, and the join that it needs: YYYYMMDD, YYYY0000 where only the year is known.
 
-    An impossible date keeps its digits, because a slip of one digit is still evidence.
+    An impossible date keeps its digits, because a slip of one digit is still evidence. Where the whole date is
+    not told, its parts are read.
 
     Args:
         connection: with `source`; each distinct spelling is read once, into the table `<source>_date`.
         source: table whose dates decide whether the day or the month comes first.
         columns: text expressions of `birth_date`, or of `birth_year`, `birth_month` and `birth_day`.
+        notes: told of what the column does not say for sure.
     """
     whole = columns.get("birth_date", [])
     if len(whole) == 3 or (not whole and "birth_year" in columns):
         return _birth_of_parts(connection, source, columns), ""
     if not whole:
         return None
-    digits = "".join(chr(0x0660 + n) for n in range(10)) + "".join(chr(0x06F0 + n) for n in range(10))
-    plain = digits[:20], "0123456789" * 2
-    table = f"{source}_date"
-    connection.execute(
-        f"""create or replace temp table {table} as
-        with spelled as (
-            select {whole[0]} as raw, count(*) as n_rows from {source} group by raw having raw is not null
-        ),
-        timeless as (
-            select raw, n_rows, regexp_replace(
-                case when regexp_matches(raw, '[{digits}]')
-                    then translate(raw, '{plain[0]}', '{plain[1]}') else raw end,
-                '[T ][0-9]{{1,2}}:[0-9:.]+.*$', '') as v
-            from spelled
-        ),
-        cut as (
-            select raw, n_rows, v, regexp_extract_all(v, '[0-9]+') as numbers,
-                lower(regexp_extract(v, '\\p{{L}}{{3,}}( الثاني| الأول)?')) as word
-            from timeless
-        ),
-        months as (select *, {_month_name("word")} as month from cut)
-        select raw, n_rows, case
-            when month is null then numbers
-            when len(numbers) >= 2 and length(numbers[1]) = 4 then [numbers[1], month, numbers[2]]
-            when len(numbers) >= 2 and length(numbers[2]) = 4 then [numbers[2], month, numbers[1]]
-            when len(numbers) >= 2 and try_cast(numbers[2] as int) > 31 then ['19' || numbers[2], month, numbers[1]]
-            when len(numbers) = 1 then [numbers[1], month, '00']
-            else numbers end as n
-        from months"""
+    table, spelled = f"{source}_date", f"{source}_spelled"
+    plain = _counted(connection, source, whole[0], notes)
+    distinct = (
+        f"select {whole[0]} as raw, count(*) as n_rows from {source} where {whole[0]} is not null group by 1"
     )
-    day_second, day_first, packed_year, packed_day, packed_month = connection.execute(
-        f"""select
-            coalesce(sum(n_rows) filter (where len(n) >= 3 and length(n[1]) <= 2 and try_cast(n[2] as int) > 12), 0),
-            coalesce(sum(n_rows) filter (where len(n) >= 3 and length(n[1]) <= 2 and try_cast(n[1] as int) > 12), 0),
-            coalesce(sum(n_rows) filter (where {_PACKED} and n[1][1:2] in ('18', '19', '20')
-                and n[1][5:6] <= '12'), 0),
-            coalesce(sum(n_rows) filter (where {_PACKED} and n[1][5:6] in ('18', '19', '20')
-                and n[1][1:2] > '12' and n[1][3:4] <= '12'), 0),
-            coalesce(sum(n_rows) filter (where {_PACKED} and n[1][5:6] in ('18', '19', '20')
-                and n[1][3:4] > '12' and n[1][1:2] <= '12'), 0)
-        from {table}"""
+    connection.execute(
+        f"create or replace temp table {spelled} as select raw, n_rows, {plain} as plain from ({distinct})"
+    )
+    _note_order(connection, spelled, notes)
+    dates.create_dictionary(connection, f"{source}_read", f"select plain as raw, '' as style from {spelled}")
+    connection.execute(
+        f"""create or replace temp table {table} as select s.raw as sijill_raw, d.told as sijill_digits
+        from {spelled} as s join {source}_read as d on d.raw = s.plain"""
+    )
+    connection.execute(f"drop table {spelled}; drop table {source}_read")
+    digits = "sijill_digits"
+    if "birth_year" in columns:
+        parts = {m: e for m, e in columns.items() if m != "birth_date"}
+        digits = f"coalesce(sijill_digits, {_birth_of_parts(connection, source, parts)})"
+    return digits, f"left join {table} on sijill_raw = {whole[0]}"
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, source: str, column: str, notes: list[str]) -> str:
+    """SQL: the text `raw` of a date column, its numbers that count days, or lack separators, written out."""
+    number = f"try_cast({column} as bigint)"
+    total, n_int, n_below, size, n_years, n_eight, n_six, n_month = connection.execute(
+        f"""select count({column}), count({number}), count(*) filter (where {number} < 0),
+            coalesce(median(abs({number})) filter (where {number} <> 0), 0),
+            count(*) filter (where {number} between 1850 and 2100),
+            count(*) filter (where length({column}) in (7, 8) and {number} > 0),
+            count(*) filter (where length({column}) = 6 and {number} > 0),
+            count(*) filter (where length({column}) = 6 and {number} // 100 between 1850 and 2100
+                and {number} % 100 between 1 and 12)
+        from {source} where {column} is not null"""
     ).fetchall()[0]
-    day, month = ("n[2]", "n[1]") if day_second > day_first else ("n[1]", "n[2]")
-    if packed_year >= max(packed_day, packed_month):
-        packed = "n[1]"
-    elif packed_month > packed_day:
-        packed = "n[1][5:8] || n[1][1:4]"
-    else:
-        packed = "n[1][5:8] || n[1][3:4] || n[1][1:2]"
-    short_year = (
-        "(case when n[3]::int > (year(current_date) % 100) then 1900 else 2000 end + n[3]::int)::text"
-    )
-    connection.execute(
-        f"""create or replace temp table {table} as
-        select raw as sijill_raw, case
-            when len(n) = 0 then null
-            when len(n) >= 3 and length(n[1]) = 4 and length(n[2]) <= 2
-                then n[1] || lpad(n[2], 2, '0') || lpad(n[3][1:2], 2, '0')
-            when len(n) >= 3 and length(n[3]) = 4 and length(n[1]) <= 2 and length(n[2]) <= 2
-                then n[3] || lpad({month}, 2, '0') || lpad({day}, 2, '0')
-            when len(n) >= 3 and length(n[3]) <= 2 and length(n[1]) <= 2 and length(n[2]) <= 2
-                then {short_year} || lpad({month}, 2, '0') || lpad({day}, 2, '0')
-            when {_PACKED} then {packed}
-            when len(n) = 1 and length(n[1]) = 4 then n[1] || '0000'
-            when len(n) = 2 and length(n[2]) = 4 and length(n[1]) <= 2 then n[2] || lpad(n[1], 2, '0') || '00'
-            when len(n) = 2 and length(n[1]) = 4 and length(n[2]) <= 2 then n[1] || lpad(n[2], 2, '0') || '00'
-            end as sijill_digits
-        from {table}"""
-    )
-    return "sijill_digits", f"left join {table} on sijill_raw = {whole[0]}"
+    # midnight in the east of Greenwich is the evening before there
+    evening = "T(1[2-9]|2[0-3]):[0-9:.]+(Z|[+]00:?00)$"
+    plain = f"case when regexp_matches(raw, '{evening}') then (try_cast(raw[1:10] as date) + 1)::text"
+    whole = "try_cast(raw as bigint)"
+    if n_int >= 0.9 * total > 0 and (n_below > 0.001 * total or _is_clock(size, n_years / total)):
+        per_day, unit = next(
+            (per_day, unit)
+            for largest, per_day, unit in (
+                (10**5, 1, "days"),
+                (10**10, 86_400, "seconds"),
+                (10**13, 86_400_000, "milliseconds"),
+                (float("inf"), 86_400_000_000, "microseconds"),
+            )
+            if size < largest
+        )
+        notes.append(f"its numbers are read as {unit} since 1970-01-01")
+        days = f"try_cast(floor(({whole} + {per_day // 2}) / {per_day}) as int)"
+        plain += f" when {whole} is not null then try(date '1970-01-01' + {days})::text"
+    elif n_eight > 0.5 * total:  # a first zero was lost
+        plain += " when regexp_full_match(raw, '[0-9]{7}') then lpad(raw, 8, '0')"
+    elif n_six > 0.5 * total:
+        mark, places = ("-", ((1, 4), (5, 6))) if n_month > 0.9 * n_six else ("/", ((1, 2), (3, 4), (5, 6)))
+        cut = f" || '{mark}' || ".join(f"lpad(raw, 6, '0')[{i}:{j}]" for i, j in places)
+        plain += f" when regexp_full_match(raw, '[0-9]{{5,6}}') then {cut}"
+    return f"{plain} else raw end"
 
 
-_PACKED = "len(n) = 1 and length(n[1]) = 8"
+def _is_clock(size: float, share_of_years: float) -> bool:
+    """Whether numbers none of which is below zero count time since 1970: neither years, nor digits of a date."""
+    return size >= 10**8 or (size < 10**4 and share_of_years < 0.5)
+
+
+def _note_order(connection: duckdb.DuckDBPyConnection, spelled: str, notes: list[str]) -> None:
+    pattern = quoted(r"^([0-9]{1,2})[^0-9:]+([0-9]{1,2})[^0-9:]+([0-9]{4}|[0-9]{2})\b")
+    every, total, first, second, n_short = connection.execute(
+        f"""select sum(n_rows), coalesce(sum(n_rows) filter (where n.a <> ''), 0),
+            coalesce(sum(n_rows) filter (where try_cast(n.a as int) > 12 and try_cast(n.b as int) <= 12), 0),
+            coalesce(sum(n_rows) filter (where try_cast(n.b as int) > 12 and try_cast(n.a as int) <= 12), 0),
+            coalesce(sum(n_rows) filter (where length(n.c) = 2), 0)
+        from (select n_rows, regexp_extract(plain, {pattern}, ['a', 'b', 'c']) as n from {spelled})"""
+    ).fetchall()[0]
+    if total < max(_DATES_THAT_TELL, 0.1 * (every or 0)):
+        return
+    if not first and not second:
+        notes.append("nothing tells whether the day or the month comes first; read as day first")
+    elif min(first, second) > 0.02 * (first + second):
+        seldom, often = ("day", "month") if first < second else ("month", "day")
+        notes.append(
+            f"most dates put the {often} first, but {min(first, second):,} can only put the {seldom} first:"
+            f" those that may be either are read as {often} first"
+        )
+    if n_short > 0.5 * total:
+        notes.append("years of two digits are read as of the last hundred years")
+
+
+# Dates of which one at the least has a day after the twelfth
+_DATES_THAT_TELL = 12
 
 
 def _birth_of_parts(connection: duckdb.DuckDBPyConnection, source: str, columns: dict[str, list[str]]) -> str:
@@ -191,19 +246,14 @@ def _birth_of_parts(connection: duckdb.DuckDBPyConnection, source: str, columns:
     def number(expression: str) -> str:
         return f"try_cast(try_cast({expression} as double) as int)"
 
-    month_number = f"coalesce({number(month)}, {_month_name(f'lower({month})')}::int, 0)"
+    this_year = "year(current_date)"
+    short = f"case when 2000 + {number(year)} <= {this_year} then 2000 else 1900 end + {number(year)}"
+    full_year = f"case when regexp_full_match({year}, '[0-9]{{1,2}}') then {short} else {number(year)} end"
+    month_number = f"coalesce({number(month)}, {dates.month_number(month)}, 0)"
     return (
-        f"(lpad({number(year)}::text, 4, '0') || lpad({month_number}::text, 2, '0')"
+        f"(lpad(({full_year})::text, 4, '0') || lpad({month_number}::text, 2, '0')"
         f" || lpad(coalesce({number(day)}, 0)::text, 2, '0'))"
     )
-
-
-def _month_name(name: str) -> str:
-    cases = " ".join(
-        f"when {name} in ({', '.join(repr(word) for word in words)}) then '{number:02}'"
-        for number, words in enumerate(_MONTHS, 1)
-    )
-    return f"case {cases} end"
 
 
 # Columns that `extend` adds to a standardised table; those of a meaning with several are numbered

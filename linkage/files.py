@@ -9,33 +9,30 @@ the day or the month first is seen from the days after the twelfth.
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
-from linkage import fields
+from linkage import columns as column_forms
+from linkage import fields, tables
 from linkage import people as people_module
 from linkage.chains import cut_by_each_other, cut_by_vocabulary
 from linkage.mixture import count_consonants
 from linkage.model import LinkageError
 from linkage.people import People
 from linkage.placenames import align, align_scripts
-from linkage.spec import SEVERAL, SideSpec, Spec
+from linkage.spec import SEVERAL, SideSpec, Spec, repeated
 
-_FORMATS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".gz": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-
-
+_NUMBERS = ("national_number", "other_number", "phone", "email")
+# Meaning -> form that a text has if it was understood; a share of texts without, above which a note says so
+_UNDERSTOOD = {
+    "full_name": "given_skeleton", "given_name": "given_skeleton", "family_name": "family_skeleton",
+    "father_name": "father_skeleton", "mother_name": "mother_skeleton", "birth_date": "birth_digits",
+    "birth_year": "birth_digits", "sex": "sex", "national_number": "national_number", "phone": "phone",
+}  # fmt: skip
+_MOST_UNREAD = 0.1
 # Share of rows with a key of their own, below which the key is the wrong column
 _LEAST_DISTINCT = 0.95
 # Pairs that are compared at the least: seconds' work
@@ -64,84 +61,48 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _load(connection: duckdb.DuckDBPyConnection, file: Path, table: str) -> dict[str, str]:
-    """Create `table` from a file; its columns by name, with their types."""
-    kind = _FORMATS.get(file.suffix.lower())
-    if not file.is_file():
-        raise LinkageError(
-            f"There is no file {file}.", expected="a CSV or Parquet file", action="correct the path"
-        )
-    if kind is None:
-        raise LinkageError(
-            f"{file.name} ends in '{file.suffix}'.",
-            expected="a file that ends in " + ", ".join(_FORMATS),
-            action="save it as CSV or Parquet",
-        )
-    try:
-        _read(connection, file, kind, table)
-    except (duckdb.Error, UnicodeError) as error:
-        # its message can quote a line of the file
-        raise LinkageError(
-            f"{file.name} cannot be read as {'CSV' if kind == 'csv' else 'Parquet'} ({type(error).__name__}).",
-            expected="a header line and as many fields in every line"
-            if kind == "csv"
-            else "a whole Parquet file",
-            action="open the file and save it again; for CSV, in UTF-8",
-        ) from None
-    return {row[0]: row[1] for row in connection.execute(f"describe {table}").fetchall()}
+def _resolve(
+    file: Path, side: SideSpec, present: dict[str, str], other: set[str]
+) -> dict[str, tuple[str, ...]]:
+    """The spec's columns as the file spells them; a shared meaning that the file lacks is left out.
 
-
-def _read(connection: duckdb.DuckDBPyConnection, file: Path, kind: str, table: str) -> None:
-    """Create `table`; a CSV file in an older encoding is read as Arabic or Western Windows wrote it."""
-    connection.execute("set variable file = ?", [str(file)])
-    if kind == "parquet":
-        connection.execute(f"create or replace temp table {table} as from read_parquet(getvariable('file'))")
-        return
-    reader = "read_csv(getvariable('file'), all_varchar = true, header = true, null_padding = true"
-    for more in ("", ", strict_mode = false"):
-        try:
-            connection.execute(f"create or replace temp table {table} as from {reader}{more})")
-            return
-        except duckdb.Error:
-            continue
-    content = file.read_bytes()
-    text = _decoded(content)
-    with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8") as plain:
-        plain.write(text)
-        plain.flush()
-        connection.execute("set variable file = ?", [plain.name])
-        connection.execute(f"create or replace temp table {table} as from {reader}, strict_mode = false)")
-
-
-def _decoded(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        western, arabic = content.decode("cp1252", "replace"), content.decode("cp1256", "replace")
-    # Arabic read as Western is a run of accents; Western read as Arabic, single letters among Latin ones
-    words = re.findall(r"[\u0621-\u064a]{3,}", arabic)
-    return arabic if len(words) > 0.001 * len(content) / 10 else western
-
-
-def _resolve(file: Path, side: SideSpec, present: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    """The spec's columns as the file spells them; a shared meaning that the file lacks is left out."""
-    spelled = {name.strip().lower(): name for name in present}
+    Args:
+        file: for messages.
+        side: what the spec says of this file.
+        present: columns of the file, with their types.
+        other: columns of the other file, as `tables.spelled`.
+    """
+    known: dict[str, str] = {}
+    for name in present:
+        known.setdefault(tables.spelled(name), name)
     found: dict[str, tuple[str, ...]] = {}
-    missing = []
+    missing: dict[str, str] = {}
     for meaning, wanted in side.columns.items():
-        names = tuple(spelled[w.strip().lower()] for w in wanted if w.strip().lower() in spelled)
-        lost = [w for w in wanted if w.strip().lower() not in spelled]
+        names = tuple(known[tables.spelled(w)] for w in wanted if tables.spelled(w) in known)
+        lost = [w for w in wanted if tables.spelled(w) not in known]
         if lost and (meaning in side.own or meaning == "key"):
-            missing += [f"{column} ({meaning})" for column in lost]
+            missing |= {tables.spelled(column): f"{column} ({meaning})" for column in lost}
         if names:
             found[meaning] = names
     if missing:
         raise LinkageError(
-            f"{file.name} lacks columns that the spec names for it: {', '.join(missing)}.",
-            expected="columns of the file, which are " + ", ".join(present),
-            action="correct the spec",
+            f"{file.name} lacks columns that the spec names for it: {', '.join(missing.values())}.",
+            expected="columns of the file, which are " + tables.listed(present),
+            action="give --left and --right the other way round, or exchange `left:` and `right:` in the spec"
+            if missing.keys() <= other
+            else "correct the spec",
+        )
+    nested = [
+        f"{name} ({meaning})"
+        for meaning, names in found.items()
+        for name in names
+        if any(word in present[name] for word in ("STRUCT(", "MAP(", "UNION(", "[][]"))
+    ]
+    if nested:
+        raise LinkageError(
+            f"{file.name} has columns that hold columns: {', '.join(nested)}.",
+            expected="text, numbers or dates, or lists of these",
+            action="write each inner column as a column of its own, and name it in the spec",
         )
     return found
 
@@ -172,26 +133,44 @@ def read_files(
         sides.append(("right", right, spec.right))
     columns: dict[str, dict[str, tuple[str, ...]]] = {}
     types: dict[str, dict[str, str]] = {}
+    notes: list[str] = []
     for name, file, side in sides:
         say(f"reading {file.name}")
-        present = _load(connection, file, f"file_{name}")
-        columns[name] = _resolve(file, side, present)
-        types[name] = present
-    notes = _check_shared(sides, columns)
+        wanted = [column for named in side.columns.values() for column in named]
+        loaded = tables.load(connection, file, f"file_{name}", wanted)
+        types[name] = loaded.types
+        notes += loaded.notes
+    for name, file, side in sides:
+        other = {tables.spelled(c) for n, present in types.items() if n != name for c in present}
+        columns[name] = _resolve(file, side, types[name], other)
+        notes += [
+            f"{file.name}: {column} was given as {' and as '.join(meanings)}, and counts as often"
+            for column, meanings in repeated(columns[name]).items()
+        ]
+    notes += _check_shared(sides, columns)
     if right is not None:
         _align_places(columns)
 
     records = []
+    filled: dict[str, dict[str, int]] = {name: {} for name, _, _ in sides}
     # a street read from a whole address and one that stands alone differ
     has_street = all("street" in columns[name] for name, _, _ in sides)
     for name, file, _ in sides:
         n_records, key_notes = _keys(connection, name, file, columns[name])
         records.append(n_records)
         notes += key_notes
-        _canonical(connection, name, columns[name], types[name], has_street)
+        notes += _canonical(connection, name, file, columns[name], types[name], has_street, filled[name])
         connection.execute(f"drop table file_{name}; drop table keyed_{name}")
     say("making names, dates and addresses comparable")
     dedupe = right is None
+    canonical = {f"{file.name} ({name})": f"canonical_{name}" for name, file, _ in sides}
+    if all("birth_date" in c or "birth_year" in c for c in columns.values()) and not dedupe:
+        notes += column_forms.to_one_calendar(connection, canonical)
+    for name, file, _ in sides:
+        if "birth_date" in columns[name] or "birth_year" in columns[name]:
+            found = column_forms.drop_default_dates(connection, f"canonical_{name}")
+            notes += [f"{file.name}: {note}" for note in found]
+    notes += column_forms.understand_sex(connection, canonical)
     for whole, parted in (("left", "right"), ("right", "left")):
         if not dedupe and _has_parts(columns[parted]) and _is_whole(columns[whole]):
             cut_by_vocabulary(connection, f"canonical_{whole}", f"canonical_{parted}")
@@ -214,6 +193,9 @@ def read_files(
         connection.execute("create or replace temp view spine as select * from people_left")
     else:
         align(connection, left_table, "spine")
+    for name, file, _ in sides:
+        table = "spine" if name == "right" else left_table
+        notes += _not_understood(connection, table, file, columns[name], filled[name])
     people_module.count_terms(connection, "standard")
     count_consonants(connection, "standard")
     connection.execute("drop table standard; drop table identities")
@@ -222,6 +204,30 @@ def read_files(
     budget = max(_LEAST_BUDGET, _BUDGET_PER_RECORD * records[0])
     people = People(connection, (profile,), records[-1], dedupe=dedupe, least_budget=budget)
     return ReadFiles(people, tuple(records), tuple(notes))
+
+
+def _not_understood(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    file: Path,
+    columns: dict[str, tuple[str, ...]],
+    filled: dict[str, int],
+) -> list[str]:
+    """Notes on columns much of which says nothing, because it cannot be read as what it is to mean."""
+    notes = []
+    for meaning, n_filled in filled.items():
+        n_read = people_module.count(connection, table, f"{_UNDERSTOOD[meaning]} is not null")
+        if n_filled - n_read > _MOST_UNREAD * n_filled:
+            what = (
+                "a name in Arabic or Latin letters"
+                if meaning.endswith("_name")
+                else meaning.replace("_", " ")
+            )
+            notes.append(
+                f"{file.name}: {1 - n_read / n_filled:.0%} of what {', '.join(columns[meaning])} ({meaning}) holds"
+                f" cannot be read as {what}, and tells nothing"
+            )
+    return notes
 
 
 def _has_parts(columns: dict[str, tuple[str, ...]]) -> bool:
@@ -253,8 +259,8 @@ def _check_shared(
     lost: dict[tuple[str, str], list[str]] = {}
     for meaning, column in sorted(wanted):
         for name, file, side in sides:
-            spelled = [c.strip().lower() for c in columns[name].get(meaning, ())]
-            if column in side.columns.get(meaning, ()) and column.strip().lower() not in spelled:
+            found = [tables.spelled(c) for c in columns[name].get(meaning, ())]
+            if column in side.columns.get(meaning, ()) and tables.spelled(column) not in found:
                 lost.setdefault((meaning, column), []).append(file.name)
     nowhere = [f"{column} ({m})" for (m, column), files in lost.items()
                if len(files) == sum(column in side.columns.get(m, ()) for _, _, side in sides)]  # fmt: skip
@@ -287,6 +293,7 @@ def _keys(
         key = _quoted(columns["key"][0])
     else:
         key = "concat_ws('|', " + ", ".join(f"{_quoted(c)}::text" for c in columns["key"]) + ")"
+    key = f"case when trim({key}::text) <> '' then {key} end"
     total, filled, distinct = connection.execute(
         f"select count(*), count({key}), count(distinct {key}) from file_{name}"
     ).fetchall()[0]
@@ -322,17 +329,37 @@ def _keys(
 def _canonical(
     connection: duckdb.DuckDBPyConnection,
     name: str,
+    file: Path,
     columns: dict[str, tuple[str, ...]],
     types: dict[str, str],
     has_street: bool,
-) -> None:
-    """Create `canonical_<side>`: canonical identity columns as text, by `record_id`."""
-    selected = ["sijill_record_id as record_id"]
-    texts = {
-        meaning: [fields.text(_quoted(c), types[c]) for c in used]
-        for meaning, used in columns.items()
-        if meaning != "key"
+    filled_by: dict[str, int],
+) -> list[str]:
+    """Create `canonical_<side>`: canonical identity columns as text, by `record_id`; notes on what was read."""
+    notes: list[str] = []
+    used = dict.fromkeys(c for meaning, names in columns.items() if meaning != "key" for c in names)
+    alias = {c: f"c{i}" for i, c in enumerate(used)}
+    source = f"told_{name}"
+    query = fields.texts(f"keyed_{name}", {alias[c]: (_quoted(c), types[c]) for c in used})
+    connection.execute(f"create or replace temp table {source} as {query}")
+    labels = {
+        alias[c]: f"{file.name}: {c} ({meaning})" for meaning in _NUMBERS for c in columns.get(meaning, ())
     }
+    for c in (c for meaning in _NUMBERS for c in columns.get(meaning, ())):
+        whole = f"{alias[c]} is null and {fields.shortened(_quoted(c), types[c])}"
+        both = f"keyed_{name} join {source} using (sijill_record_id)"
+        if lost := people_module.count(connection, both, whole):
+            notes.append(f"{file.name}: of {lost:,} numbers in {c} a spreadsheet has dropped the last digits")
+    notes += column_forms.drop_fillers(connection, source, labels)
+    whole_names = {
+        alias[c]: meaning.startswith("full_name")
+        for meaning, names in columns.items()
+        if meaning.removesuffix("_alt").endswith("_name")
+        for c in names
+    }
+    column_forms.plain_names(connection, source, whole_names)
+    selected = ["sijill_record_id as record_id"]
+    texts = {m: [alias[c] for c in names] for m, names in columns.items() if m != "key"}
     for meaning, expressions in texts.items():
         if meaning in ("birth_date", "birth_year", "birth_month", "birth_day", "sex", *fields.ADDRESS_PARTS):
             continue
@@ -340,13 +367,14 @@ def _canonical(
             selected += [f"{e} as {meaning}_{i}" for i, e in enumerate(expressions[: fields.MOST], 1)]
             continue
         selected.append(f"{fields.joined(expressions)} as {meaning}")
-    source = f"keyed_{name}"
     if "sex" in texts:
-        selected.append(f"{fields.sex(texts['sex'][0])} as sex")
+        selected.append(f"lower({texts['sex'][0]}) as sex")
     parts = {p: fields.joined(texts[p]) for p in fields.ADDRESS_PARTS if p in texts}
     selected += fields.address(parts, has_street=has_street)
     told = {m: texts[m] for m in texts if m.startswith("birth_") and m != "birth_place"}
-    date = fields.birth(connection, source, told)
+    date_notes: list[str] = []
+    date = fields.birth(connection, source, told, date_notes)
+    notes += [f"{file.name}: {', '.join(columns['birth_date'])} (birth_date): {note}" for note in date_notes]
     join = ""
     if date is not None:
         selected.append(f"{date[0]} as birth_text")
@@ -354,3 +382,13 @@ def _canonical(
     connection.execute(
         f"create or replace temp table canonical_{name} as select {', '.join(selected)} from {source} {join}"
     )
+    for meaning, names in columns.items():
+        if meaning == "key":
+            continue
+        filled = people_module.count(connection, source, f"coalesce({', '.join(texts[meaning])}) is not null")
+        if not filled:
+            notes.append(f"{file.name}: {', '.join(names)} ({meaning}) is empty")
+        elif meaning in _UNDERSTOOD:
+            filled_by[meaning] = filled
+    connection.execute(f"drop table {source}; drop table if exists {source}_date")
+    return notes

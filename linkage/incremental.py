@@ -353,10 +353,9 @@ def _take_in(people: People) -> None:
     or changed.
     """
     connection = people.connection
-    identity = [c for c in IDENTITY_COLUMNS if c in _columns(connection, "raw_change")]
-    optional = {
-        c: c if c in _columns(connection, "raw_change") else "null::text" for c in ("entity", "household_key")
-    }
+    delivered = _columns(connection, "raw_change")
+    identity = [column for column in IDENTITY_COLUMNS if column in delivered]
+    optional = {c: c if c in delivered else "null::text" for c in ("entity", "household_key")}
     connection.execute(
         f"""create or replace temp table keyed as
         select r.*, p.profile, (case when p.profile = 'spine' then hash(r.source_key)

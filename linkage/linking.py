@@ -39,6 +39,9 @@ class SourceLinkage:
     """How the records of one source were banded.
 
     Attributes:
+        expected_wrong: links that are wrong, by the stated probabilities.
+        expected_missed: records whose person is in the register and that are not linked, by the same, among the
+            pairs compared.
         duplicates: records of a person of whom the source holds another record.
     """
 
@@ -48,6 +51,8 @@ class SourceLinkage:
     linked: int
     review: int
     none: int
+    expected_wrong: float = 0.0
+    expected_missed: float = 0.0
     duplicates: int = 0
 
     @property
@@ -110,6 +115,16 @@ class LinkageSummary:
     def none(self) -> int:
         """Of them, linked to nobody."""
         return sum(source.none for source in self.sources)
+
+    @property
+    def expected_wrong(self) -> float:
+        """Of the links, wrong ones by the stated probabilities."""
+        return sum(source.expected_wrong for source in self.sources)
+
+    @property
+    def expected_missed(self) -> float:
+        """Of those not linked, whose person is in the register, by the same, among the pairs compared."""
+        return sum(source.expected_missed for source in self.sources)
 
     @property
     def duplicates(self) -> int:
@@ -315,7 +330,7 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
             kept.set_exception(error)
             raise
         clock.lap("state")
-        with pages.made_beside(people, model, run.installation, run.cycle) as inspection:
+        with pages.made_beside(people, model, run.installation, run.cycle, run.run_id) as inspection:
             changes = recorded.result()
         state.keep(kept.result(), run.file)
         clock.lap("ledger")
@@ -360,7 +375,7 @@ def _incremental(run: _Run) -> LinkageSummary | None:
         )
         found = {row[0] for row in known.fetchall()}
         names = tuple(name for name in PROFILES if name in found)
-        model = _model_in_force(run.installation, names)
+        model = model_in_force(run.installation, names)
         if model is None or meta.get("fingerprint") != run.fingerprint(model):
             return None
         profiles = {name: model.profiles[name] for name in names}
@@ -441,7 +456,9 @@ def _incremental(run: _Run) -> LinkageSummary | None:
                 state.put(connection, statements=json.dumps(people.statements))
             state.settle(connection, run.file)
             clock.lap("review")
-            with pages.made_once(people, model, run.installation, run.cycle, resolved="state.resolved"):
+            with pages.made_if_due(
+                people, model, run.installation, run.cycle, run.run_id, resolved="state.resolved"
+            ):
                 ledger = recorded.result()
             state.put(connection, token=new_token, last_adjudication=str(last_adjudication))
         else:
@@ -635,7 +652,7 @@ def _thresholds(people: People, model: Model) -> dict[str, tuple[float, float]]:
     }
 
 
-def _model_in_force(installation: Installation, profiles: Collection[str]) -> Model | None:
+def model_in_force(installation: Installation, profiles: Collection[str]) -> Model | None:
     """The country's model, else the one trained here before; None without one for these profiles."""
     for folder in (installation.country.models_folder, _own_models(installation)):
         path = latest(folder)
@@ -654,7 +671,7 @@ def _model(people: People, installation: Installation, say: Callable[[str], None
     """The model in force, else one trained now."""
     from linkage.train import next_version, train_people, write_model
 
-    model = _model_in_force(installation, people.profiles)
+    model = model_in_force(installation, people.profiles)
     if model is not None:
         return model, False
     say(f"{installation.country.name} has no linkage model for these sources: training one, once")
@@ -675,8 +692,14 @@ def _by_source(
         f"""select source, any_value(s.profile), sum(n)::bigint,
             coalesce(sum(n) filter (where band = 'link'), 0)::bigint,
             coalesce(sum(n) filter (where band = 'review'), 0)::bigint,
-            coalesce(sum(n) filter (where band = 'none'), 0)::bigint
-        from (select source, band, count(*) as n from {resolved} where band <> 'spine' group by all)
+            coalesce(sum(n) filter (where band = 'none'), 0)::bigint,
+            coalesce(sum(n - found) filter (where band = 'link'), 0)::double,
+            coalesce(sum(found) filter (where band <> 'link'), 0)::double
+        from (
+            -- as decimals, their sum is the same in whatever order
+            select source, band, count(*) as n, coalesce(sum(match_probability::decimal(9, 6)), 0) as found
+            from {resolved} where band <> 'spine' group by all
+        )
         join source_profile as s using (source) group by source order by source"""
     ).fetchall()
     return tuple(SourceLinkage(*(*row, repeats[row[0]])) for row in rows)

@@ -14,14 +14,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from linkage import drift, report
 from linkage.model import Model
-from linkage.people import People
+from linkage.people import People, count
 from sijill.installation import Installation
 
 _log = logging.getLogger(__name__)
+
+LARGEST_RENEWED = 500_000
+"""Records up to which every incremental run makes its page; above, the first of a cycle alone."""
 
 
 @dataclass
@@ -49,7 +53,13 @@ def drift_path(installation: Installation, cycle: str) -> Path:
 
 @contextmanager
 def made_beside(
-    people: People, model: Model, installation: Installation, cycle: str, *, resolved: str = "resolved"
+    people: People,
+    model: Model,
+    installation: Installation,
+    cycle: str,
+    run_id: str,
+    *,
+    resolved: str = "resolved",
 ) -> Iterator[Inspection]:
     """Make a run's page and drift figures while the block runs; they are there when it ends.
 
@@ -60,13 +70,14 @@ def made_beside(
         model: that weighed the pairs.
         installation: whose reports folder it is.
         cycle: `YYYY-MM`.
+        run_id: that the page names.
         resolved: table of `linkage.resolve`, with every record.
     """
     made = Inspection()
 
     def work() -> None:
         try:
-            _inspect(people, model, installation, cycle, resolved, made)
+            _inspect(people, model, installation, cycle, run_id, resolved, made)
         except Exception as error:
             # by its kind alone: a message may quote a value
             _log.warning("The linkage page of %s could not be made (%s).", cycle, type(error).__name__)
@@ -82,17 +93,17 @@ def made_beside(
 
 
 @contextmanager
-def made_once(
-    people: People, model: Model, installation: Installation, cycle: str, *, resolved: str
+def made_if_due(
+    people: People, model: Model, installation: Installation, cycle: str, run_id: str, *, resolved: str
 ) -> Iterator[None]:
-    """The same for an incremental run, but only for the first of a cycle: its page then stands.
+    """The same for an incremental run: always where the cycle has no page yet, else where it costs little.
 
     A page looks at every record, where the run itself looks at those that changed.
     """
-    if page_path(installation, cycle).is_file():
+    if page_path(installation, cycle).is_file() and _n_records(people, resolved) > LARGEST_RENEWED:
         yield
     else:
-        with made_beside(people, model, installation, cycle, resolved=resolved):
+        with made_beside(people, model, installation, cycle, run_id, resolved=resolved):
             yield
 
 
@@ -109,12 +120,21 @@ def latest_figures(installation: Installation, cycle: str) -> Path | None:
 
 
 def _inspect(
-    people: People, model: Model, installation: Installation, cycle: str, resolved: str, made: Inspection
+    people: People,
+    model: Model,
+    installation: Installation,
+    cycle: str,
+    run_id: str,
+    resolved: str,
+    made: Inspection,
 ) -> None:
     profiles = {name: model.profiles[name] for name in people.profiles}
     measured = drift.measure(people, profiles, drift.baseline_of(model.path), resolved=resolved)
     measured.write(drift_path(installation, cycle))
     made.moved = tuple(measured.warnings)
+    run = f"Run {run_id}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+    if _n_records(people, resolved) > LARGEST_RENEWED:
+        run += " Later runs of the month that link again only what changed leave this page as it is."
     made.page = report.write(
         page_path(installation, cycle),
         report.Page(
@@ -122,6 +142,11 @@ def _inspect(
             model.path.name,
             model.sha256,
             measured.warnings,
+            run,
         ),
         report.gather(people, profiles, resolved=resolved),
     )
+
+
+def _n_records(people: People, resolved: str) -> int:
+    return count(people.connection, resolved, "band <> 'spine'")

@@ -307,12 +307,14 @@ class Page:
         model: name of the model's file.
         model_sha256: of the file's bytes.
         notes: short lines under the heading: warnings first.
+        run: of which run it is, and when that was.
     """
 
     title: str
     model: str
     model_sha256: str
     notes: Sequence[str] = ()
+    run: str = ""
 
 
 def write(path: Path, page: Page, figures: Figures, training: Training | None = None) -> Path:

@@ -91,6 +91,35 @@ _IGNORED_WORDS = ("name", "title", "description", "notes", "version", "comment")
 Unique = Literal["auto", "left", "right", "both", "none"]
 
 
+_NOT_TEXTS = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+
+
+class _Texts(yaml.SafeLoader):
+    """YAML whose values are texts: a column may be called `no`, `on` or `012`. A word may stand once in a place."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # declared by the base class
+        first: [(tag, pattern) for tag, pattern in resolvers if tag in _NOT_TEXTS]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        words = [key.value for key, _ in node.value]
+        for i, (key, _) in enumerate(node.value):
+            if isinstance(key.value, str) and key.value in words[:i]:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"`{key.value}` stands twice; for several columns, write a list",
+                    problem_mark=key.start_mark,
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a YAML file, and where."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "strerror", None) or type(error).__name__
+    return f"{problem} (line {mark.line + 1})" if mark else str(problem)
+
+
 class SideSpec(BaseModel):
     """What the columns of one file mean.
 
@@ -128,7 +157,9 @@ class Spec(BaseModel):
             LinkageError: no such file, not YAML, or a meaning that is not known (all are listed).
         """
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+            content = yaml.load(
+                file.read_text(encoding="utf-8-sig"), Loader=_Texts
+            )  # makes nothing but texts
         except FileNotFoundError:
             raise LinkageError(
                 f"There is no spec {file}.",
@@ -137,8 +168,8 @@ class Spec(BaseModel):
             ) from None
         except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
             raise LinkageError(
-                f"{file} cannot be read as YAML: {type(error).__name__}.",
-                expected="lines of `meaning: column`",
+                f"{file} cannot be read as YAML: {_fault(error)}.",
+                expected="lines of `meaning: column` in UTF-8, with spaces and no tabs before them",
                 action="see `sijill link --help` for an example",
             ) from error
         return cls.parse(content, file.name)
@@ -204,6 +235,16 @@ class Spec(BaseModel):
             raise LinkageError(f"{name}: {error.errors()[0]['msg']}", action="correct the spec") from error
 
 
+def repeated(columns: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Columns that have more than one meaning, whose evidence counts as often, with their meanings."""
+    meanings: dict[str, list[str]] = {}
+    for meaning, names in columns.items():
+        if meaning != "key":
+            for column in names:
+                meanings.setdefault(column.strip(), []).append(meaning)
+    return {column: found for column, found in meanings.items() if len(found) > 1}
+
+
 def _plain(word: Any) -> str:
     return re.sub(r"[^a-z0-9]+", "_", str(word).strip().lower()).strip("_")
 
@@ -263,7 +304,7 @@ def _unique(value: Any, problems: list[str]) -> str:
     words = [_plain(v) for v in (value if isinstance(value, list | tuple) else [value])]
     if _is_true(value) or {"left", "right"} <= set(words) or words == ["both"]:
         return "both"
-    if value is False or words in (["none"], ["neither"], ["no"]):
+    if value is False or words in (["none"], ["neither"], ["no"], ["false"]):
         return "none"
     if words and words[0] in SIDES:
         return SIDES[words[0]]

@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from filelock import FileLock, Timeout
 
-from linkage.model import BlockingRule, columns_of
+from linkage.model import BlockingRule, LinkageError, columns_of
 from linkage.people import People
 from linkage.standardise import NAME_PARTS
 from warehouse import Warehouse
@@ -155,8 +156,38 @@ def keep(part: Path, file: Path) -> None:
 
 
 @contextmanager
-def opened(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[dict[str, str]]:
-    """The state, attached as `state`; gives its meta."""
+def opened(
+    connection: duckdb.DuckDBPyConnection, file: Path, *, patience: float = 3600
+) -> Iterator[dict[str, str]]:
+    """The state, attached as `state`; gives its meta. One process has it at a time: others wait.
+
+    Args:
+        connection: to attach it to.
+        file: of `file_in`.
+        patience: seconds to wait.
+
+    Raises:
+        LinkageError: another process has it for longer.
+        duckdb.Error: it is damaged, or of another version of DuckDB.
+    """
+    lock = FileLock(file.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout as error:
+        raise LinkageError(
+            f"Another process has used {file} for {patience:,.0f} s.",
+            expected="one linkage at a time",
+            action="wait until it has ended, then try again",
+        ) from error
+    try:
+        with _attached(connection, file) as meta:
+            yield meta
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[dict[str, str]]:
     # what changes is in the log beside the file, until `settle`: by default it is written down every 16 MB
     connection.execute("set wal_autocheckpoint = '1TB'; pragma disable_checkpoint_on_shutdown")
     connection.execute(f"attach {_literal(str(file))} as state")

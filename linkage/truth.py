@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from linkage import tables
 from linkage.matching import Matching
 from linkage.model import LinkageError
 
@@ -77,28 +78,20 @@ def read_truth(path: Path) -> pa.Table:
     Raises:
         LinkageError: no such file, or columns missing.
     """
-    if not path.is_file():
-        raise LinkageError(
-            f"There is no truth file {path}.", expected="a CSV or Parquet file", action="correct the path"
-        )
     connection = duckdb.connect()
-    connection.execute("set variable file = ?", [str(path)])
-    kind = (
-        "parquet(getvariable('file'))"
-        if path.suffix == ".parquet"
-        else "csv(getvariable('file'), all_varchar = true)"
-    )
-    present = {row[0].lower() for row in connection.execute(f"describe from read_{kind}").fetchall()}
-    if missing := sorted({"key", "person"} - present):
+    loaded = tables.load(connection, path, "truth_file", ("key", "person", "side"))
+    names = {tables.spelled(name): f'"{name}"' for name in loaded.types}
+    if missing := sorted({"key", "person"} - names.keys()):
         raise LinkageError(
             f"{path.name} lacks the columns {', '.join(missing)}.",
             expected="key (as in the linked file), person (the same for records of one person) and, for two files,"
             " side (left or right)",
             action="name its columns so",
         )
-    side = "lower(side::text)" if "side" in present else "'left'"
+    side = f"lower({names['side']}::text)" if "side" in names else "'left'"
     return connection.sql(
-        f"select {side} as side, key::text as key, person::text as person from read_{kind} where person is not null"
+        f"""select {side} as side, {names["key"]}::text as key, {names["person"]}::text as person
+        from truth_file where {names["person"]} is not null"""
     ).to_arrow_table()
 
 
@@ -168,9 +161,9 @@ def _classes(
     return tuple(found)
 
 
-def show_truth(console: Console, found: Matching, path: Path) -> None:
-    """Print the figures and the reliability table."""
-    measured = reliability(found, read_truth(path))
+def show_truth(console: Console, found: Matching, truth: pa.Table) -> None:
+    """Print the figures by `truth` (from `read_truth`) and the reliability table."""
+    measured = reliability(found, truth)
     table = Table(title="Against the truth", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")

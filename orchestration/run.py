@@ -106,6 +106,7 @@ class _Watcher:
         self._tables: dict[str, int] = defaultdict(int)
         self._checks: dict[str, int] = defaultdict(int)
         self._warned: dict[str, list[str]] = defaultdict(list)
+        self._told: dict[str, list[str]] = defaultdict(list)
         self.problems: list[str] = []
         self.seconds: dict[str, float] = {}
 
@@ -123,6 +124,8 @@ class _Watcher:
             self._tables[stage] += 1
             if rows is not None and isinstance(rows.value, int):
                 self._rows[stage] += rows.value
+            if summary := materialization.metadata.get("summary"):
+                self._told[stage].append(str(summary.value))
         elif kind == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
             self._checks[stage] += 1
@@ -166,7 +169,7 @@ class _Watcher:
                 self._console.print(
                     done_line(stage, text, self.seconds[stage], mark), highlight=False, soft_wrap=True
                 )
-                for told in warned[:_WARNINGS_SHOWN]:
+                for told in [*self._told[stage], *warned[:_WARNINGS_SHOWN]]:
                     self._console.print(f"    {told}", markup=False, highlight=False, soft_wrap=True)
                 if len(warned) > _WARNINGS_SHOWN:
                     self._console.print(f"    {len(warned) - _WARNINGS_SHOWN} more: see the quality reports")

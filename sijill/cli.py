@@ -25,6 +25,7 @@ from sijill import __version__
 from sijill.commands import link as link_command
 from sijill.commands import review
 from sijill.commands.engine import LinkageEngine
+from sijill.commands.identity import identity
 from sijill.commands.policy import app as policy_commands
 from sijill.commands.train import train
 from sijill.country import DEFAULT_COUNTRY, Country
@@ -292,6 +293,7 @@ def simulate(
 
 
 app.command()(train)
+app.command()(identity)
 
 
 # -- looking ----------------------------------------------------------------------------------------------

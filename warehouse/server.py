@@ -11,6 +11,7 @@ capability that lets it pass, and no permission of any parent is changed.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import importlib.util
@@ -68,9 +69,8 @@ class EmbeddedServer:
             ServerError: it cannot be created or started; the message ends with the log's last lines.
         """
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.data.parent / "postgres.lock")
         try:
-            with lock.acquire(timeout=_START_SECONDS):
+            with self._lock().acquire(timeout=_START_SECONDS):
                 if self._live_postmaster() is not None and self._answers():
                     return
                 if not (self.data / "PG_VERSION").exists():
@@ -101,7 +101,13 @@ class EmbeddedServer:
             raise ServerError(
                 f"PostgreSQL did not stop: {result.stdout.strip()}", action=f"look at {self.log}"
             )
+        # unless somebody starts it again just now
+        with contextlib.suppress(Timeout, OSError), self._lock().acquire(timeout=0):
+            self.socket_folder.rmdir()
         return True
+
+    def _lock(self) -> FileLock:
+        return FileLock(self.data.parent / "postgres.lock")
 
     def url(self, database: str) -> str:
         """libpq URI of a database on this server."""

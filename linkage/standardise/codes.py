@@ -31,6 +31,19 @@ def stages(present: set[str]) -> list[tuple[str, str]]:
     return [stage for column, stage in made.items() if column in present]
 
 
+def sex_word(expression: str) -> str:
+    """SQL: `male`, `female`, or null for what says neither in English, French, Arabic or ISO 5218."""
+    return _sex_code(normal_letters(f"trim({expression})"))
+
+
+def _sex_code(word: str) -> str:
+    cases = " ".join(
+        f"when {word} in ({', '.join(quoted(w) for w in words.split())}) then '{code}'"
+        for code, words in _SEX.items()
+    )
+    return f"case {cases} end"
+
+
 def columns(present: set[str]) -> list[str]:
     """Columns `national_number`, `postal_code`, `phone` and `sex` of the raw table and its stages, `r`.
 
@@ -42,10 +55,6 @@ def columns(present: set[str]) -> list[str]:
     def given(column: str, expression: str) -> str:
         return f"{expression if column in present else 'null::text'} as {column}"
 
-    cases = " ".join(
-        f"when r.sex_word in ({', '.join(quoted(word) for word in words.split())}) then '{code}'"
-        for code, words in _SEX.items()
-    )
     found, n, bare = "r.number_found", "r.phone_digits", "ltrim(r.phone_digits, '0')"
     codes = "|".join(_DIALLING.split())
     phone = f"""case when length({bare}) < 6 or ltrim({n}, {n}[1]) = '' then null
@@ -62,7 +71,7 @@ def columns(present: set[str]) -> list[str]:
             "nullif(ltrim(regexp_replace(lower(r.postal_code), '[^a-z0-9]+', '', 'g'), '0'), '')",
         ),
         given("phone", phone),
-        given("sex", f"case {cases} end"),
+        given("sex", _sex_code("r.sex_word")),
     ]
 
 

@@ -33,8 +33,22 @@ _DEFAULT_DAY_SHARE = 0.015
 _DEFAULT_DAY_DATES = 30
 
 
+def _month(text: str) -> str:
+    """SQL: the number of the month named in a text of `normal_letters`."""
+    cases = " ".join(
+        f"when regexp_matches({text}, {quoted(f'(^| )({names})( |$)')}) then {number}"
+        for number, names in enumerate(_MONTHS, 1)
+    )
+    return f"case {cases} end"
+
+
+def month_number(text: str) -> str:
+    """SQL: the number of the month that a text names, or null."""
+    return _month(sub(normal_letters(f"trim({text})"), (r"[^\p{L}]+", " ")))
+
+
 def create_dictionary(connection: duckdb.DuckDBPyConnection, table: str, texts: str) -> None:
-    """Create `table` (style, raw, born): each distinct text read as a date.
+    """Create `table` (style, raw, born, told): each distinct text read as a date.
 
     Read are: year first, day first and month first, with any separator, with months as numbers or words (English,
     French, and the Arabic names of Tunisia and Morocco, Egypt, the Levant), in any digits; packed (YYYYMMDD,
@@ -43,21 +57,18 @@ def create_dictionary(connection: duckdb.DuckDBPyConnection, table: str, texts: 
 
     Args:
         connection: DuckDB.
-        table: name of the temporary table to create; `born` is eight digits, or null for what is no date.
+        table: name of the temporary table to create; `born` is eight digits, or null for what is no date. `told`
+            keeps the digits of a month or day that is impossible, of which one may be a slip.
         texts: a query with text columns `raw` and `style`; dates of one style (a column, a source) are read the
             same way, by what most of them allow. Nulls and repetitions are allowed.
     """
-    month = " ".join(
-        f"when regexp_matches(v, {quoted(f'(^| )({names})( |$)')}) then {number}"
-        for number, names in enumerate(_MONTHS, 1)
-    )
     read = steps(
         f"select distinct coalesce(style, '') as style, raw from ({texts}) where raw is not null",
         ("v", normal_letters("trim(raw)")),
         # a time, and the decimals of a number that went through a spreadsheet
         ("v", sub("v", (r"[t ,]*[0-9]{1,2}:[0-9].*$", ""), (r"\.0+$", ""), (r"([0-9])([^0-9 ])", r"\1 \2"))),
         ("v", sub("v", (r"([^0-9 ])([0-9])", r"\1 \2"), (r"[^\p{L}0-9]+", " "))),
-        ("word", f"case when regexp_matches(v, '[^0-9 ]') then case {month} end end"),
+        ("word", f"case when regexp_matches(v, '[^0-9 ]') then {_month('v')} end"),
         ("n", "regexp_extract_all(v, '[0-9]+')"),
         ("n", "list_filter(n, lambda x: length(x) <= 8)[:3]"),
         ("k", "list_transform(n, lambda x: x::int)"),
@@ -135,26 +146,38 @@ def create_dictionary(connection: duckdb.DuckDBPyConnection, table: str, texts: 
         ("m", "case when a > 12 and b between 1 and 12 then b else a end"),
         ("d", "case when a > 12 and b between 1 and 12 then a else b end"),
         ("is_known", "m between 1 and 12 and d between 0 and 31"),
+        # who writes the year last may write the day on either side of the month
+        ("is_last", "is_triple and l[1] <= 2 and not (l[3] <= 2 and year_first)"),
+        (
+            "told",
+            "lpad((case when is_last then m else a end)::text, 2, '0')"
+            " || lpad((case when is_last then d else b end)::text, 2, '0')",
+        ),
     )
     connection.execute(
         f"""create or replace temp table {table} as with texts as materialized ({read})
         select nullif(style, '') as style, raw, case when y between 1000 and 2200 then lpad(y::text, 4, '0')
-            || case when is_known then lpad(m::text, 2, '0') || lpad(d::text, 2, '0') else '0000' end end as born
+            || case when is_known then lpad(m::text, 2, '0') || lpad(d::text, 2, '0') else '0000' end end as born,
+            case when y between 1000 and 2200 then lpad(y::text, 4, '0')
+            || case when greatest(a, b) < 100 then told else '0000' end end as told
         from ({born})"""
     )
 
 
-def default_days(connection: duckdb.DuckDBPyConnection, days: str) -> list[str]:
+def default_days(
+    connection: duckdb.DuckDBPyConnection, days: str, share: float = _DEFAULT_DAY_SHARE
+) -> list[str]:
     """Days of the year (MMDD) that a column favours so much that they are a clerk's default, and no evidence.
 
     Args:
         connection: DuckDB.
         days: a query with `day`, MMDD, a row for each date of the column.
+        share: of the dates, from which a day is one.
     """
     found = connection.execute(
         f"""select day from (select day, count(*) as n, sum(count(*)) over () as total
             from ({days}) where day is not null group by day)
-        where n >= {_DEFAULT_DAY_DATES} and n >= {_DEFAULT_DAY_SHARE} * total order by day"""
+        where n >= {_DEFAULT_DAY_DATES} and n >= {share} * total order by day"""
     )
     return [str(row[0]) for row in found.fetchall()]
 

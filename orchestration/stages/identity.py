@@ -50,16 +50,35 @@ def assets(country: Country) -> list[dg.AssetsDefinition]:
             full=config.full,
         )
         rows = [
-            (s.source, s.records, s.linked, s.review, s.none, s.duplicates, f"{s.link_share:.1%}")
+            (
+                s.source,
+                s.records,
+                s.linked,
+                s.review,
+                s.none,
+                s.duplicates,
+                f"{s.link_share:.1%}",
+                f"{s.expected_wrong:,.1f}",
+                f"{s.expected_missed:,.1f}",
+            )
             for s in summary.sources
         ]
+        told = (
+            f"{summary.linked:,} of {summary.records:,} records linked, {summary.doubtful:,} pairs for a clerk;"
+            f" expected from the stated probabilities: {summary.expected_wrong:,.1f} wrong links,"
+            f" {summary.expected_missed:,.1f} missed"
+        )
+        context.log.info(told)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(summary.model_sha256),
             metadata={
                 "dagster/row_count": summary.records,
+                "summary": told,
                 "people of the register": summary.spine_records,
                 "provisional identifiers": summary.provisional,
                 "linked": summary.linked,
+                "expected wrong links": round(summary.expected_wrong, 2),
+                "expected missed links": round(summary.expected_missed, 2),
                 "records for a clerk": summary.review,
                 "pairs for a clerk": summary.doubtful,
                 "clerks' decisions obeyed": summary.rulings,
@@ -74,7 +93,17 @@ def assets(country: Country) -> list[dg.AssetsDefinition]:
                 **({"report": dg.MetadataValue.path(str(summary.page))} if summary.page else {}),
                 "by source": dg.MetadataValue.md(
                     metadata.markdown(
-                        ["source", "records", "linked", "for a clerk", "not linked", "duplicates", "share"],
+                        [
+                            "source",
+                            "records",
+                            "linked",
+                            "for a clerk",
+                            "not linked",
+                            "duplicates",
+                            "share",
+                            "expected wrong",
+                            "expected missed",
+                        ],
                         rows,
                     )
                 ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,13 +83,10 @@ def link(
     from sijill.cli import out as console
     from sijill.progress import stage_line
 
+    inputs = [path for path in (spec, left, right, truth) if path is not None]
     for path, option in ((out, "--out"), (clusters, "--clusters")):
-        if path is not None and path.suffix.lower() not in (".parquet", ".csv"):
-            raise LinkageError(
-                f"{option} {path.name} ends in '{path.suffix}'.",
-                expected=".parquet or .csv",
-                action="give the file another name",
-            )
+        if path is not None:
+            _check_target(path, option, inputs if option == "--out" else [*inputs, out])
     if clusters is not None and right is not None:
         raise LinkageError(
             "--clusters goes with one file, and --right was given.",
@@ -96,6 +94,11 @@ def link(
             action="leave one of them out",
         )
     read = Spec.read(spec)
+    who = None
+    if truth is not None:
+        from linkage.truth import read_truth
+
+        who = read_truth(truth)
     begin = time.monotonic()
     with stage_line(console, "link", f"reading {left.name}") as line:
         found = match_files(read, left, right, engine=engine.value, progress=line)
@@ -104,21 +107,64 @@ def link(
             _write(found.clusters, clusters)
         line(f"{found.n_links:,} links, {found.n_review:,} pairs for review")
     _show(found, time.monotonic() - begin, out, clusters)
-    if truth is not None:
+    if who is not None:
         from linkage.truth import show_truth
 
-        show_truth(console, found, truth)
+        show_truth(console, found, who)
+
+
+def _check_target(path: Path, option: str, others: list[Path]) -> None:
+    """Raise, before the work is done, where a result could not be written."""
+    from linkage.model import LinkageError
+
+    if path.suffix.lower() not in (".parquet", ".csv"):
+        raise LinkageError(
+            f"{option} {path.name} ends in '{path.suffix}'.",
+            expected=".parquet or .csv",
+            action="give the file another name",
+        )
+    if any(path.resolve() == other.resolve() for other in others):
+        raise LinkageError(
+            f"{option} {path.name} is a file that this run reads, or writes something else to.",
+            expected="a file of its own",
+            action="give another name",
+        )
+    if path.is_dir():
+        raise LinkageError(f"{option} {path} is a folder.", expected="a file", action="add a name to it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".sijill-"):
+            pass
+    except OSError as error:
+        raise LinkageError(
+            f"{option} {path} cannot be written: {error.strerror}.",
+            expected="a folder that you may write to",
+            action="choose another place",
+        ) from None
 
 
 def _write(table: object, path: Path) -> None:
+    """Write a whole file or none: one that is there is replaced once the new one is complete."""
     import duckdb
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    from linkage.model import LinkageError
+
     connection = duckdb.connect()
     connection.register("written", table)
     kind = "parquet" if path.suffix.lower() == ".parquet" else "csv, header"
-    target = str(path).replace("'", "''")
-    connection.execute(f"copy (select * from written) to '{target}' (format {kind})")
+    part = path.with_name(f".{path.name}.part")
+    target = str(part).replace("'", "''")
+    try:
+        connection.execute(f"copy (select * from written) to '{target}' (format {kind})")
+        part.replace(path)
+    except (duckdb.Error, OSError) as error:
+        raise LinkageError(
+            f"{path} cannot be written ({type(error).__name__}).",
+            expected="space and the right to write",
+            action="choose another place, then run again",
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _show(found: Matching, seconds: float, out: Path, clusters: Path | None) -> None:

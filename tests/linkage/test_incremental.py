@@ -6,6 +6,7 @@ import datetime
 import random
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -15,7 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkage import LinkageError, LinkageSummary, incremental, link, linking, pages, pairs, review, state
+from linkage import (
+    LinkageError,
+    LinkageSummary,
+    incremental,
+    link,
+    linking,
+    pages,
+    pairs,
+    report,
+    review,
+    state,
+)
 from linkage.model import columns_of
 from linkage.state import file_in
 from sijill.installation import Installation
@@ -255,6 +267,10 @@ def test_a_small_delta_changes_only_what_it_must(
     again = run(warehouse, place)
     assert (again.is_incremental, again.relinked, again.changes.total) == (True, 0, 0)
     assert (again.sources, again.spine_records) == (full.sources, full.spine_records)
+    stated = [(row["band"] == "link", row["match_probability"] or 0) for row in crosswalk(warehouse)]
+    assert full.expected_wrong == pytest.approx(sum(1 - p for linked, p in stated if linked))
+    assert full.expected_missed == pytest.approx(sum(p for linked, p in stated if not linked))
+    assert full.expected_missed > full.expected_wrong > 0
 
     # of standardised people, what comparing needs is kept, and nothing else
     with duckdb.connect(file_in(place.folder), read_only=True) as kept:
@@ -415,6 +431,38 @@ def test_a_state_that_the_ledger_does_not_know_is_not_trusted(
     )
     run(warehouse, place)
     assert fell_back == [True, True]
+
+
+@pytest.mark.postgres
+def test_a_run_that_changes_links_makes_its_page_unless_that_costs_much(
+    warehouse: Warehouse, installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "gather", lambda *_, **__: None)
+    monkeypatch.setattr(report, "write", lambda path, page, _: path.write_text(page.run) and path)
+    monkeypatch.setenv("SIJILL_HOME", str(tmp_path))
+    world = World(warehouse, 6, is_hashed=True)
+
+    def made(run_id: str, cycle: str, **options: bool) -> str:
+        world.land()
+        place = Installation(installation.country, installation.name, installation.home)
+        done = link(warehouse, place, cycle, run_id=run_id, single_sources=SOURCES[::2], **options)  # type: ignore[arg-type]
+        assert done.page == pages.page_path(place, cycle)
+        return done.page.read_text()
+
+    try:
+        assert made("first", "2026-11", full=True).startswith("Run first, ")
+        assert made("unchanged", "2026-11").startswith("Run first, ")
+        world.change(2)
+        assert made("second", "2026-11").startswith("Run second, ")
+        monkeypatch.setattr(pages, "LARGEST_RENEWED", 10)
+        world.change(2)
+        assert made("third", "2026-11").startswith("Run second, ")
+        world.change(2)
+        page = made("fourth", "2026-12")
+        assert page.startswith("Run fourth, ")
+        assert "leave this page as it is" in page
+    finally:
+        forget(warehouse)
 
 
 @pytest.mark.postgres

@@ -119,3 +119,23 @@ def test_the_schema_tells_a_spec_from_a_slip(content: dict[str, Any], is_valid: 
     assert jsonschema.Draft202012Validator(schema()).is_valid(content) is is_valid
     if is_valid:
         Spec.parse(content)
+
+
+@pytest.mark.parametrize("column", ["no", "on", "012", "1e3", "1980-02-03"])
+def test_a_column_may_have_a_name_that_yaml_takes_for_something_else(column: str, tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(f"key: {column}\nunique: no\nsex:\nphone: null\n", encoding="utf-8")
+    spec = Spec.read(tmp_path / "spec.yaml")
+    assert spec.left.columns == {"key": (column,)}
+    assert spec.unique == "none"
+
+
+def test_a_word_that_stands_twice_is_told_and_where(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("key: k\nattribute: a\nattribute: b\n", encoding="utf-8")
+    with pytest.raises(LinkageError, match=r"`attribute` stands twice.*line 3"):
+        Spec.read(tmp_path / "spec.yaml")
+
+
+def test_a_fault_of_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("key: k\nleft:\n\tsex: s\n", encoding="utf-8")
+    with pytest.raises(LinkageError, match=r"line 3"):
+        Spec.read(tmp_path / "spec.yaml")

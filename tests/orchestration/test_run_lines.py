@@ -1,4 +1,4 @@
-"""What a run prints of a stage: a warning says what it saw."""
+"""What a run prints of a stage: what a table has to say, and what a warning saw."""
 
 import time
 from io import StringIO
@@ -14,7 +14,7 @@ from orchestration.run import _Watcher
     check_specs=[dg.AssetCheckSpec("landing_gate", asset="delivered")],
 )
 def delivered():
-    yield dg.MaterializeResult(metadata={"dagster/row_count": 8})
+    yield dg.MaterializeResult(metadata={"dagster/row_count": 8, "summary": "8 of 10 linked"})
     yield dg.AssetCheckResult(
         check_name="landing_gate",
         passed=False,
@@ -33,4 +33,5 @@ def test_a_warning_is_printed_with_what_was_seen_and_does_not_stop_the_cycle() -
             watcher(entry)
     assert not watcher.problems
     assert "8 rows, 1 checks; 1 with warnings, the cycle goes on" in printed.getvalue()
+    assert "    8 of 10 linked\n" in printed.getvalue()
     assert "warning: half the rows of wages were rejected" in printed.getvalue()

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from sijill.cli import app
 
-COMMANDS = ("run", "simulate", "sql", "status", "ui", "stop")
+COMMANDS = ("run", "simulate", "identity", "sql", "status", "ui", "stop")
 
 
 def sijill(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:

@@ -76,6 +76,7 @@ def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    server._private_folder(server.socket_folder)
     started = server._run(
         ["pg_ctl", "-D", str(server.data), "-l", str(server.log), "-w",
          "-o", f"-c listen_addresses=127.0.0.1 -p {port}", "start"]

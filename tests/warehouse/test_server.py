@@ -97,7 +97,9 @@ def test_starts_at_the_same_time_give_one_server(server: EmbeddedServer) -> None
 
 def test_stopping_twice_says_so(server: EmbeddedServer) -> None:
     server.ensure_running()
+    assert server.socket_folder.is_dir()
     assert server.stop() is True
+    assert not server.socket_folder.exists()
     assert server.stop() is False
     assert not server.is_running()
 
