@@ -142,12 +142,12 @@ def test_a_whole_name_is_cut_as_the_other_file_names_people(written: str, given:
 def test_a_cut_that_names_somebody_of_the_other_file_is_the_more_probable() -> None:
     connection = connect()
     whole = pa.table({"record_id": [1], "full_name": ["Hani Marwan Rachid"]})
-    # each word is a given name and a family name as often, but only one person is so named
+    # word by word, Hani whose father is Marwan is the likelier, but nobody is so named
     parted = pa.table(
         {
-            "given_name": ["مروان", "هاني", "رشيد", "هاني"] * 5,
-            "father_name": ["رشيد", "صالح", "صالح", "صالح"] * 5,
-            "family_name": ["هاني", "مروان", "مروان", "رشيد"] * 5,
+            "given_name": ["مروان", "هاني", "هاني", "صالح", "صالح"] * 5,
+            "father_name": ["رشيد", "مروان", "مروان", "صالح", "صالح"] * 5,
+            "family_name": ["هاني", "صالح", "صالح", "رشيد", "رشيد"] * 5,
         }
     )
     connection.register("seen_whole", whole)
