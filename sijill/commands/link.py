@@ -42,7 +42,7 @@ once; without it, the data tell.
 def link(
     spec: Annotated[Path, typer.Option("--spec", help="What the columns mean (YAML).")],
     left: Annotated[Path, typer.Option("--left", help="CSV or Parquet: the records to link.")],
-    out: Annotated[Path, typer.Option("--out", help="Links to write, .parquet or .csv.")],
+    out: Annotated[Path, typer.Option("--out", help="Links to write, .parquet or .csv; replaced if there.")],
     right: Annotated[
         Path | None,
         typer.Option("--right", help="CSV or Parquet: the register to link to. Without it: duplicates."),

@@ -342,3 +342,13 @@ def test_a_column_with_two_meanings_is_said_to_count_twice(tmp_path: Path) -> No
     spec = Spec.parse({"key": "k", "phone": "phone", "national_number": "phone"})
     read = read_files(connect(), spec, tmp_path / "people.parquet")
     assert "phone was given as phone and as national_number" in read.notes[0]
+
+
+def test_a_comma_that_few_names_have_turns_nothing_round(tmp_path: Path) -> None:
+    names = ["Thomas Clifford, Baron Chudleigh", *["Hugh Clifford"] * 59]
+    pq.write_table(pa.table({"k": PEOPLE["k"], "n": names}), tmp_path / "names.parquet")
+    connection = connect()
+    read_files(connection, Spec.parse({"key": "k", "full_name": "n"}), tmp_path / "names.parquet")
+    assert connection.execute("select count(*) from people_left where given_la = 'thomas'").fetchall() == [
+        (1,)
+    ]
