@@ -9,6 +9,7 @@ social identifiers. What does not: what a source delivers (`intake`) and what a 
     predict       scored pairs, by Splink on DuckDB
     resolve       at most one link a record, in bands
     ledger        identifiers for life
+    explain       why a record is linked as it is
     evaluate      accuracy against truth; the only reader of truth
 """
 
