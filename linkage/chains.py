@@ -16,6 +16,7 @@ import itertools
 import duckdb
 
 from linkage import standardise
+from linkage.model import columns_of
 from linkage.standardise.names import chain_words
 
 _MOST_WORDS = 5
@@ -88,7 +89,7 @@ def cut_by_vocabulary(
         parted: the other file's, with `given_name`, `family_name` and perhaps `father_name` and `grandfather_name`.
         most_words: names of more words stay whole.
     """
-    present = {row[0] for row in connection.execute(f"describe {parted}").fetchall()}
+    present = columns_of(connection, parted)
     connection.execute(
         f"""create or replace temp table whole_name as
         select w.raw, w.words, n_rows from (

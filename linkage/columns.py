@@ -9,6 +9,7 @@ from __future__ import annotations
 import duckdb
 
 from linkage import standardise
+from linkage.model import columns_of
 from linkage.people import count
 from linkage.standardise import dates
 from linkage.standardise.codes import sex_word
@@ -17,6 +18,8 @@ from linkage.standardise.text import quoted
 # A number that more records have than this, and this share of them, is nobody's
 _FILLER_RECORDS = 30
 _FILLER_SHARE = 0.001
+# And so much more often than the values of that column mostly do, as a register may repeat its people
+_FILLER_EXCESS = 10
 # A whole date that so many records have, and so much more often than that day in the years about it, is nobody's
 _FILLER_DATE_SHARE = 0.005
 _FILLER_DATE_EXCESS = 5
@@ -54,8 +57,10 @@ def drop_fillers(connection: duckdb.DuckDBPyConnection, table: str, columns: dic
     for column, label in columns.items():
         n_filled = count(connection, table, f"{column} is not null")
         least = max(_FILLER_RECORDS, _FILLER_SHARE * n_filled)
+        counted = f"select {column}, count(*) as n from {table} where {column} is not null group by 1"
         common = (
-            f"select {column} from {table} where {column} is not null group by 1 having count(*) > {least}"
+            f"with counted as ({counted}) select {column} from counted"
+            f" where n > {least} and n > {_FILLER_EXCESS} * (select median(n) from counted)"
         )
         n_values, n_rows = connection.execute(
             f"select count(distinct {column}), count(*) from {table} where {column} in ({common})"
@@ -79,6 +84,7 @@ def drop_default_dates(connection: duckdb.DuckDBPyConnection, table: str) -> lis
             where birth_text is not null and birth_text not like '%0000' group by 1
         )
         select d, n from dates where n > {_FILLER_RECORDS} and n > {_FILLER_DATE_SHARE} * total
+            and n > {_FILLER_EXCESS} * (select median(n) from dates)
             and n > {_FILLER_DATE_EXCESS} * (
                 select coalesce(sum(o.n), 0) / 6 from dates as o where o.d[5:8] = dates.d[5:8]
                 and abs(try_cast(o.d[1:4] as int) - try_cast(dates.d[1:4] as int)) in (1, 2, 3))"""
@@ -193,7 +199,7 @@ def understand_sex(connection: duckdb.DuckDBPyConnection, tables: dict[str, str]
     notes = []
     codes: dict[str, list[str]] = {}
     alike: set[str] = set()  # files whose codes both look like one sex: two spellings, or h and m in Spanish
-    has = {f: {row[0] for row in connection.execute(f"describe {t}").fetchall()} for f, t in tables.items()}
+    has = {file: columns_of(connection, table) for file, table in tables.items()}
     for file, table in tables.items():
         if "sex" not in has[file]:
             continue

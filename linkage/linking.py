@@ -558,7 +558,8 @@ def _frozen(run: _Run, connection: duckdb.DuckDBPyConnection) -> Statistics | No
     """Statistics of the last full run, its term frequencies put in the place of those counted now."""
     if not run.file.is_file():
         return None
-    with state.opened(connection, run.file) as meta:
+    # not for long: another run may have it that waits for this one's ledger
+    with state.opened(connection, run.file, patience=60) as meta:
         for part in NAME_PARTS:
             connection.execute(f"create or replace temp table tf_{part} as select * from state.tf_{part}")
         return Statistics.parse(meta["statistics"])

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import duckdb
 
@@ -31,6 +32,8 @@ _QUOTES = (('"', '"'), ('"', "\\"), ("", ""))
 # The header is looked for in so many bytes and lines
 _HEAD_BYTES = 1 << 18
 _HEAD_LINES = 30
+# Bytes or letters read at once
+_CHUNK = 1 << 22
 # Rows that no way of reading fits, above which a file is not read at all
 _MOST_LOST = 0.05
 
@@ -177,27 +180,33 @@ def _load_csv(
 ) -> Loaded:
     notes: list[str] = []
     try:
-        with gzip.open(file) if is_packed else file.open("rb") as opened:
+        with _opened(file, is_packed) as opened:
             head = opened.read(_HEAD_BYTES)
             n_lines = head.count(b"\n")
-            while chunk := opened.read(1 << 24):
+            while chunk := opened.read(_CHUNK):
                 n_lines += chunk.count(b"\n")
         if not head.strip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"):
             raise LinkageError(f"{file.name} is empty.", expected="records to link", action="check the file")
         is_wide = _wide(head) is not None
         names = _read(connection, file, table, wanted, head, n_lines, notes) if not is_wide else None
         if names is None:
-            with gzip.open(file) if is_packed else file.open("rb") as opened:
-                text, encoding = _decoded(opened.read())
+            codec, encoding = _guessed(file, head, is_packed)
             if encoding:
                 notes.append(f"{file.name}: read as {encoding}; in UTF-8 nothing would be guessed")
-            with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as plain:
-                plain.write(text)
+            with (
+                tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as plain,
+                _opened(file, is_packed) as opened,
+                io.TextIOWrapper(opened, codec, errors="replace", newline="") as text,
+            ):
+                first = text.read(_HEAD_BYTES).lstrip("\ufeff")
+                n_lines, part = 0, first
+                while part:
+                    plain.write(part)
+                    n_lines += part.count("\n")
+                    part = text.read(_CHUNK)
                 plain.flush()
                 connection.execute("set variable file = ?", [plain.name])
-                names = _read(
-                    connection, file, table, wanted, text[:_HEAD_BYTES].encode(), text.count("\n"), notes
-                )
+                names = _read(connection, file, table, wanted, first.encode(), n_lines, notes)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise LinkageError(
             f"{file.name} is cut short or damaged.", expected="a whole gzip file", action="copy it again"
@@ -209,6 +218,10 @@ def _load_csv(
         raise _unreadable(file, "encoding")
     notes += _repeated(file, names, wanted)
     return Loaded(_types(connection, table), tuple(notes))
+
+
+def _opened(file: Path, is_packed: bool) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(file)) if is_packed else file.open("rb")
 
 
 def _unreadable(file: Path, why: str) -> LinkageError:
@@ -363,15 +376,23 @@ def _wide(head: bytes) -> str | None:
     return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
 
 
-def _decoded(content: bytes) -> tuple[str, str | None]:
-    """A text, and the encoding that was guessed; None where it says so itself."""
-    if wide := _wide(content):
-        return content.decode(wide, "replace").lstrip("\ufeff"), None
-    text = content.decode("utf-8-sig", "replace")
-    n_bad = text.count("\ufffd")
+def _guessed(file: Path, head: bytes, is_packed: bool) -> tuple[str, str | None]:
+    """The codec of a file that is not whole UTF-8, and what a note calls it; None where it says so itself."""
+    if wide := _wide(head):
+        return wide, None
+    n_bad = n_other = 0
+    with (
+        _opened(file, is_packed) as opened,
+        io.TextIOWrapper(opened, "utf-8-sig", errors="replace", newline="") as text,
+    ):
+        while part := text.read(_CHUNK):
+            n_bad += part.count("\ufffd")
+            n_other += len(part) - len(part.encode("ascii", "ignore")) - part.count("\ufffd")
     # a few broken letters are damage, not another encoding
-    if n_bad * 20 <= len(re.findall(r"[^\x00-\x7f\ufffd]", text)):
-        return text, f"UTF-8 of which {n_bad:,} characters are broken" if n_bad else None
+    if n_bad * 20 <= n_other:
+        return "utf-8-sig", f"UTF-8 of which {n_bad:,} characters are broken" if n_bad else None
+    with _opened(file, is_packed) as opened:
+        content = _accented(opened)
     found = {code: content.decode(code, "replace") for code in _ENCODINGS}
     n_words = len(re.findall(r"[\u0621-\u064a]{3,}", found["cp1256"]))
     # Arabic read as Western is a run of accents; Western read as Arabic, single letters among Latin ones
@@ -394,4 +415,12 @@ def _decoded(content: bytes) -> tuple[str, str | None]:
         )
         western = [code for code in _ENCODINGS if code not in ("cp1256", "iso8859-6")]
         chosen = max(western, key=lambda code: (len(beside.findall(found[code])), -western.index(code)))
-    return found[chosen], _ENCODINGS[chosen]
+    return chosen, _ENCODINGS[chosen]
+
+
+def _accented(opened: BinaryIO) -> bytes:
+    """A part of a file, from the line of its first letter that is not ASCII."""
+    while chunk := opened.read(_CHUNK):
+        if first := re.search(rb"[\x80-\xff]", chunk):
+            return chunk[chunk.rfind(b"\n", 0, first.start()) + 1 :] + opened.read(_CHUNK)
+    return b""

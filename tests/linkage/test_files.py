@@ -224,6 +224,17 @@ def test_a_number_that_many_share_is_nobodys(plain: dict[str, Values], tmp_path:
     assert "12345678" not in notes
 
 
+def test_a_register_that_repeats_its_people_keeps_their_numbers_and_dates(tmp_path: Path) -> None:
+    months = {column: [value for value in values for _ in range(35)] for column, values in PEOPLE.items()}
+    months["k"] = [f"{i:05}" for i in range(len(months["k"]))]
+    pq.write_table(pa.table(months), tmp_path / "months.parquet")
+    connection = connect()
+    read = read_files(connection, Spec.parse(SPEC), tmp_path / "months.parquet")
+    assert not any("share" in note or "stand for none" in note for note in read.notes)
+    known = "select count(distinct national_number), count(distinct birth_digits) from people_left"
+    assert connection.execute(known).fetchall() == [(60, 60)]
+
+
 def test_a_date_that_stands_for_none_is_none_and_a_day_that_does_leaves_its_year(
     plain: dict[str, Values], tmp_path: Path
 ) -> None:

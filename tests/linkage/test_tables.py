@@ -73,6 +73,17 @@ def test_an_encoding_is_found_and_a_guess_is_said(
     assert bool(loaded.notes) == is_guessed
 
 
+@pytest.mark.parametrize(("encoding", "last"), [("cp1256", ARABIC), ("cp850", LATIN)])
+def test_an_encoding_is_found_by_the_few_letters_that_tell_it_wherever_they_stand(
+    encoding: str, last: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_CHUNK", 4099)  # cut anywhere
+    rows = [(f"p{i}", "Ali", "Tunis", "1980-02-03") for i in range(60_000)] + last
+    read, loaded = _load(_written(tmp_path / "f.csv", _text(rows).encode(encoding)))
+    assert read == sorted(rows)
+    assert len(loaded.notes) == 1
+
+
 def test_one_broken_letter_does_not_make_the_others_another_alphabet(tmp_path: Path) -> None:
     content = _text().encode().replace(b"Ben", b"B\xe9en", 1)
     read, loaded = _load(_written(tmp_path / "f.csv", content))
