@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from linkage import duplicates, pairs
 from linkage.model import LinkageError, Profile, columns_of
@@ -50,8 +51,9 @@ class Delivered:
         if self.places is None:
             return None
         found = self.places[_among(self.hashes, hashes)]
-        numbers = zip(found["block"].tolist(), found["row"].tolist(), strict=True)
-        listed = ",".join(f'"({block},{row})"' for block, row in numbers)
+        block, row = (pa.array(found[part].astype(np.int64)).cast(pa.string()) for part in ("block", "row"))
+        places = pc.binary_join_element_wise('"(', block, ",", row, ')"', "")
+        listed = pc.binary_join(pa.ListArray.from_arrays([0, len(places)], places), ",")[0].as_py()
         return f"'{{{listed}}}'::tid[]"
 
 
