@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 out = Console()
@@ -62,13 +63,13 @@ def identity(
             stands = (
                 "stands" if person.social_id == record[0] else f"merged; {person.social_id} stands for it"
             )
-            out.print(f"[bold]{record[0]}[/bold]  {stands}", highlight=False)
+            _say(f"{record[0]}  {stands}", style="bold")
             table = Table("source", "key", "band", "probability", "since", box=None)
             table.columns[1].overflow = "fold"
             for row in person.records:
                 table.add_row(
                     row["source"],
-                    row["source_key"],
+                    escape(row["source_key"]),
                     row["band"],
                     _share(row["match_probability"]),
                     f"{row['linked_at']:%Y-%m-%d}",
@@ -78,29 +79,23 @@ def identity(
             return
         found = explain_record(warehouse, installation, record[0], record[1], limit=limit)
     row = found.record
-    out.print(f"[bold]{row['source']}[/bold] {row['source_key']}", highlight=False)
-    out.print(f"  {_standing(row, sheet.words()['reasons'])}", highlight=False, soft_wrap=True)
+    _say(f"{row['source']} {row['source_key']}", style="bold")
+    _say(f"  {_standing(row, sheet.words()['reasons'])}")
     for ruling in found.rulings:
         decision = sheet.words()["decisions"].get(ruling["decision"], {}).get("en", ruling["decision"])
         other = f"{ruling['other_source']} {ruling['other_key']}"
-        out.print(
-            f"  clerks, {ruling['decided_at']:%Y-%m-%d}: {decision}, with {other}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        _say(f"  clerks, {ruling['decided_at']:%Y-%m-%d}: {decision}, with {other}")
     for pair in found.pairs or ():
         other = f"{pair.source} {pair.source_key}"
-        out.print(f"  with {other}: weight {pair.match_weight:+.1f} bits", highlight=False, soft_wrap=True)
+        _say(f"  with {other}: weight {pair.match_weight:+.1f} bits")
         for line in sheet.evidence_in_words(pair.evidence, lang):
-            out.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
+            _say(f"    {line}")
         start = pair.match_weight - sum(item["weight"] for item in pair.evidence)
-        out.print(f"    before any field ({start:+.1f})", highlight=False)
+        _say(f"    before any field ({start:+.1f})")
     if found.pairs is None:
-        out.print(
-            "  The last run left nothing to tell the evidence from: it can be told after the next full run."
-        )
+        _say("  The last run left nothing to tell the evidence from: it can be told after the next full run.")
     elif not found.pairs and row["band"] != "spine":
-        out.print("  No other record agrees with it on the keys of any blocking rule.")
+        _say("  No other record agrees with it on the keys of any blocking rule.")
     _print_events(found.events)
 
 
@@ -136,12 +131,12 @@ def _print_events(events: Sequence[Mapping[str, Any]]) -> None:
         if event["reason"]:
             what += f": {event['reason']}"
         when = f"{event['occurred_at']:%Y-%m-%d %H:%M}"
-        out.print(
-            f"  {when}  {what}; run {(event['run_id'] or '')[:8]}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        _say(f"  {when}  {what}; run {(event['run_id'] or '')[:8]}")
+
+
+def _say(line: str, style: str | None = None) -> None:
+    """Print a line as it is: a key may hold brackets, which elsewhere mark a style."""
+    out.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _share(probability: float | None) -> str:

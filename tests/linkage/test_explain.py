@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from filelock import FileLock
+from typer.testing import CliRunner
 
 from linkage import LinkageError, explain, link, pages
 from linkage.explain import explain_person, explain_record
 from linkage.state import file_in
+from sijill import cli
 from sijill.installation import Installation
 from tests.linkage.test_incremental import SOURCES, World, crosswalk, forget
 from warehouse import Warehouse
@@ -63,6 +65,21 @@ def test_a_record_is_explained_from_what_the_last_run_left(
     ):
         (told,) = explain_record(warehouse, installation, ruling[source], ruling[key]).rulings
         assert (told["other_key"], told["decision"]) == (ruling[other], ruling["decision"])
+
+    monkeypatch.setattr(cli, "known_installation", lambda _: installation)
+
+    def said_of(*arguments: str) -> str:
+        done = CliRunner().invoke(cli.app, ["identity", *arguments], env={"COLUMNS": "200"})
+        assert done.exit_code == 0
+        return done.stdout
+
+    row = linked[0]
+    told = said_of(row["source"], row["source_key"])
+    assert f"linked to {row['spine_key']} of the population register, as {row['social_id']}" in told
+    assert "Given name: " in told
+    assert f"linked {row['social_id']}, {row['source']} {row['source_key']} to {row['spine_key']}" in told
+    assert f"{row['social_id']}  stands" in (told := said_of(row["social_id"]))
+    assert row["source_key"] in told
 
     merged = warehouse.rows("select social_id, into_social_id from identity.event where kind = 'merged'")
     for row in merged:
