@@ -38,7 +38,8 @@ from unittest import mock
 import duckdb
 import psutil
 
-from linkage import linking, people
+from intake import row_list
+from linkage import incremental, linking, people
 from linkage.linking import link
 from linkage.model import Model, affordable_rules, latest, settings
 from linkage.pairs import LEAST_WEIGHT
@@ -52,7 +53,8 @@ from warehouse import EmbeddedServer, Warehouse
 REPORT = Path(__file__).with_name("linkage_speed.md")
 COUNTRY = Path(__file__).resolve().parents[1] / "countries" / "tunisia"
 PROFILE = "with_birth_date"
-_LANDED = "landing.person_record"
+_TABLE = "person_record"
+_LANDED = f"landing.{_TABLE}"
 _TABLES = (
     f"people_{PROFILE}",
     "spine",
@@ -213,13 +215,18 @@ def land(home: Path, n_survey: int, n_register: int) -> dict[str, Any]:
 
         def fill() -> dict[str, Any]:
             query = generate(connection, n_survey, n_register)
-            warehouse.execute(f"drop view if exists {linking.RECORDS}; drop table if exists {_LANDED}")
+            views = f"{linking.RECORDS}, {incremental.LISTED}"
+            warehouse.execute(f"drop view if exists {views}; drop table if exists {_LANDED}")
             rows = connection.sql(query).to_arrow_reader(100_000)
             n = warehouse.write(*_LANDED.split("."), _plain(rows), mode="create")
             # as intake's view: a hash is kept of each row, and its place told
             warehouse.execute(
                 f"create view {linking.RECORDS} as select *, ctid as person_place from {_LANDED}"
             )
+            warehouse.execute(
+                f"create or replace view {incremental.LISTED} as {row_list.person_list_view([_TABLE])}"
+            )
+            _list(warehouse)
             return {"rows": n}
 
         return _measured(fill, home)
@@ -302,7 +309,14 @@ def _change(warehouse: Warehouse, part: int) -> int:
     # a delivery that intake lands is a table without dead rows, and analysed
     with warehouse.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
         plain.exec_driver_sql(f"vacuum full analyze {_LANDED}")
+    _list(warehouse)
     return changed
+
+
+def _list(warehouse: Warehouse) -> None:
+    """Pack the rows' hashes and places, as intake does when a delivery lands."""
+    with warehouse.transaction() as transaction:
+        row_list.list_rows(transaction, _TABLE)
 
 
 def _after_changes(home: Path, part: int, *, full: bool) -> dict[str, Any]:

@@ -2,16 +2,17 @@
 
 A landing table is what one contract delivers, typed. `person_hash` is a hash of a row's key and of what it
 says about who a person is, so that linkage need not read a row to know that it is as it was; `person_place`, in
-the view of people, is where a row lies, so that one that is wanted is found without reading the others. The views
-`landing.canonical_<entity>` give every source of a record type the same columns; they are all that linkage
-and dbt read. Their columns never depend on which sources there are, so they can be replaced under the views
-that stand on them.
+the view of people, is where a row lies, so that one that is wanted is found without reading the others; both are
+listed when a delivery lands (`intake.row_list`). The views `landing.canonical_<entity>` give every source of a
+record type the same columns; they are all that linkage and dbt read. Their columns never depend on which sources
+there are, so they can be replaced under the views that stand on them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from intake import row_list
 from intake.canonical import Entity, canonical
 from intake.contracts import SourceContract, TableContract
 from warehouse import Warehouse
@@ -75,6 +76,7 @@ def ensure_table(
             transaction.execute(
                 f"delete from audit.landing_content where table_name = {_literal(table.name)}"
             )
+            row_list.forget(transaction, table.name)
         for statement in definition(table):
             transaction.execute(statement)
     if present and progress is not None:
@@ -113,21 +115,24 @@ def entity_view(entity: Entity, tables: Sequence[TableContract]) -> str:
     return f"select null::text as source, null::text as source_key, {fields} where false"
 
 
+def tells_of_people(table: TableContract) -> bool:
+    """Whether the rows of a landing table say who a person is."""
+    known = canonical()
+    if table.entity is None or not known.entities[table.entity].has_identity:
+        return False
+    return not set(table.mapping).isdisjoint(known.identity)
+
+
 def person_record_view(tables: Sequence[TableContract]) -> str:
     """Query of `landing.canonical_person_record`: every record that says who a person is."""
-    known = canonical()
-    identity = list(known.identity.values())
+    identity = list(canonical().identity.values())
     parts = []
-    for table in tables:
-        if table.entity is None or not known.entities[table.entity].has_identity:
-            continue
-        if not set(table.mapping) & set(known.identity):
-            continue
+    for table in filter(tells_of_people, tables):
         household = table.mapping.get("household_key")
         fields = [
             f"{_literal(table.name)}::text as source",
             f"({_source_key(table)})::text as source_key",
-            f"{_literal(table.entity)}::text as entity",
+            f"{_literal(str(table.entity))}::text as entity",
             ("null" if household is None else f'"{household.name}"') + "::text as household_key",
         ]
         for column in identity:
@@ -169,6 +174,8 @@ def create_canonical_views(
     wanted.append(
         (PERSON_RECORD, person_record_view(tables), "Every record of every source that says who a person is")
     )
+    listed = row_list.person_list_view([table.name for table in tables if tells_of_people(table)])
+    wanted.append((row_list.PERSON_LIST, listed, "Hash and place of each of these records, packed"))
     with warehouse.transaction() as transaction:
         for name, query, about in wanted:
             if _columns_differ(warehouse, name):
@@ -193,6 +200,8 @@ def _columns_differ(warehouse: Warehouse, name: str) -> bool:
         )
     ]
     if not present:
+        return False
+    if name == row_list.PERSON_LIST:
         return False
     entity = canonical().entities.get(name.removeprefix("canonical_"))
     head = [("source", "text"), ("source_key", "text")]

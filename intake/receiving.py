@@ -20,7 +20,7 @@ import duckdb
 import psutil
 import pyarrow as pa
 
-from intake import landing, reading
+from intake import landing, reading, row_list
 from intake.checking import Checks
 from intake.contracts import SourceContract, TableContract
 from intake.errors import DeliveryRefused
@@ -186,6 +186,8 @@ def _receive_table(
             written = transaction.write("landing", table.name, rows)
             if written != counts.accepted:
                 raise RuntimeError(f"{table.name}: {counts.accepted} rows accepted, {written} landed")
+            if landing.tells_of_people(table):
+                row_list.list_rows(transaction, table.name)
             transaction.execute(
                 "insert into audit.landing_content (table_name, delivery_id)"
                 f" values ({_literal(table.name)}, {delivery_id})"

@@ -30,6 +30,9 @@ from linkage.standardise import IDENTITY_COLUMNS, NAME_PARTS, standardised_query
 from linkage.state import Statistics
 from warehouse import Transaction, Warehouse
 
+LISTED = "landing.canonical_person_list"
+"""What intake has packed of each record: see `intake.row_list`."""
+
 MAXIMUM_SHARE = 0.2
 """Share of changed records above which a full run is cheaper."""
 
@@ -57,7 +60,7 @@ class Delivered:
         return f"'{{{listed}}}'::tid[]"
 
 
-# What `tidsend` of PostgreSQL gives
+# As `tidsend` of PostgreSQL gives it
 _PLACE = np.dtype([("block", ">u4"), ("row", ">u2")])
 
 
@@ -96,7 +99,7 @@ def find_changes(
     Args:
         connection: with the state attached.
         warehouse: where the records are.
-        records: their view. Where it keeps a hash of each, it tells its `person_place` too.
+        records: their view. Where it keeps a hash of each, it tells its `person_place` too, and both are in `LISTED`.
         columns: of the view.
         hashed: SQL of a record's hash, the same as when the state was made.
 
@@ -106,8 +109,10 @@ def find_changes(
     Raises:
         LinkageError: a key that comes twice.
     """
-    # in one transaction: no delivery takes the place of another between the two readings
     with warehouse.transaction() as transaction:
+        # one reading: no delivery takes the place of another between its parts, and nothing changes
+        transaction.execute("set transaction isolation level repeatable read")
+        transaction.execute(f"lock table {records} in access share mode")
         delivered = _read_hashes(connection, transaction, records, hashed)
         held = connection.sql("select row_hash, rowid as place from state.record").to_arrow_table()
         differing = _differing(np.asarray(held["row_hash"]), delivered.hashes)
@@ -202,11 +207,8 @@ def _read_hashes(
             connection.unregister("hash_stream")
         hashes = connection.sql("select row_hash from hash_now").to_arrow_table()["row_hash"]
         return Delivered(np.asarray(hashes), None)
-    # packed by the server, as millions of rows are slow: 70 million at most, in a value of PostgreSQL (1 GB)
-    packed = transaction.scalar(
-        f"select string_agg(int8send(coalesce({hashed}, 0)) || tidsend(person_place), ''::bytea) from {records}"
-    )
-    rows = np.frombuffer(packed or b"", dtype=np.dtype([("hash", ">i8"), ("place", _PLACE)]))
+    packed = transaction.read(f"select packed from {LISTED}")["packed"].to_pylist()
+    rows = np.frombuffer(b"".join(packed), dtype=np.dtype([("hash", ">i8"), ("place", _PLACE)]))
     return Delivered(rows["hash"].astype(np.int64), rows["place"])
 
 

@@ -627,7 +627,7 @@ def _view(warehouse: Warehouse) -> str:
 
 
 def _columns(warehouse: Warehouse) -> tuple[list[str], bool]:
-    """The columns of the view that linkage reads, and whether it keeps a hash and the place of each row."""
+    """The columns of the view that linkage reads, and whether intake has kept a hash and the place of each row."""
     found = {
         row["attname"]
         for row in warehouse.rows(
@@ -642,7 +642,9 @@ def _columns(warehouse: Warehouse) -> tuple[list[str], bool]:
             expected="the view that intake makes from the source contracts",
             action="run the cycle from intake",
         )
-    is_hashed = {"person_hash", "person_place"} <= found
+    is_hashed = {"person_hash", "person_place"} <= found and bool(
+        warehouse.scalar("select to_regclass(:name) is not null", {"name": incremental.LISTED})
+    )
     return [column for column in [*keys, *IDENTITY_COLUMNS] if column in found], is_hashed
 
 

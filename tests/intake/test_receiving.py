@@ -228,6 +228,13 @@ def test_adding_a_contract_alone_makes_its_table_and_joins_the_views(
         f" where source = 'first_people' and person_place = '{rows[1]['place']}'"
     )
     assert [row["person_hash"] for row in found] == [rows[1]["person_hash"]]
+    # and the rows are listed, of those that say who a person is
+    listed = warehouse.rows("select table_name, length(packed) as n from landing.row_list order by 1")
+    assert {row["table_name"]: row["n"] for row in listed if row["table_name"] in ("cars", "first_people")} == {
+        "cars": 14, "first_people": 28,
+    }  # fmt: skip
+    packed = warehouse.rows("select packed from landing.canonical_person_list")
+    assert sum(len(row["packed"]) for row in packed) == 42
 
 
 def test_no_personal_value_reaches_progress_errors_or_the_ledger(

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intake import row_list
 from linkage import (
     LinkageError,
     LinkageSummary,
@@ -133,6 +134,12 @@ class World:
             self.warehouse.write("landing", f"held_{source}", table, mode="create")
             parts.append(f"select *, ctid as person_place from landing.held_{source}")
         self.warehouse.execute(f"create view landing.canonical_person_record as {' union all '.join(parts)}")
+        listed = row_list.person_list_view([f"held_{source}" for source in SOURCES])
+        self.warehouse.execute(f"create view {incremental.LISTED} as {listed}")
+        # a list may be missing
+        with self.warehouse.transaction() as transaction:
+            for source in SOURCES[::2]:
+                row_list.list_rows(transaction, f"held_{source}")
 
     def decide(self) -> None:
         """A clerk decides one of the pairs in review, if there is one."""
@@ -166,6 +173,7 @@ def forget(warehouse: Warehouse) -> None:
     if kind is not None:
         what = "view" if kind == "v" else "table"
         warehouse.execute(f"drop {what} landing.canonical_person_record cascade")
+    warehouse.execute(f"drop view if exists {incremental.LISTED}")
     for source in SOURCES:
         warehouse.execute(f"drop table if exists landing.held_{source}")
 
