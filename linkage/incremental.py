@@ -254,6 +254,7 @@ def update(
     surveys: list[str],
     singles: Collection[str],
     new_rulings: bool,
+    tell_links: Callable[[pa.Table], None],
     say: Callable[[str], None],
 ) -> int:
     """Bring the attached state up to date with the tables of `find_changes`; the pairs scored.
@@ -268,6 +269,8 @@ def update(
         surveys: sources that list the members of households.
         singles: sources that hold each person once.
         new_rulings: whether clerks decided anything since the last run.
+        tell_links: told, as soon as they are known, the links and the records without one: as
+            `linkage.ledger.Recording.tell_links` takes them.
         say: told what is being done.
     """
     connection = people.connection
@@ -285,6 +288,12 @@ def update(
             ) as n using (source, source_key)"""
         )
     _resolve(people, thresholds, singles)
+    tell_links(
+        connection.sql(
+            """select source, source_key, entity, spine_key, match_weight, match_probability, band, reason
+            from resolved anti join settled using (source, source_key) where band <> 'spine'"""
+        ).to_arrow_table()
+    )
     say("bringing together the records that link to nobody")
     scored += _twins(people, profiles, statistics, surveys)
     connection.execute("create or replace temp table person_before as select * from state.person_of")

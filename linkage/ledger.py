@@ -149,8 +149,9 @@ class Recording:
     """What `record` does, begun when only the register's people are known.
 
     Nobody's link changes what is written of them, and they are the greater part of a first filling: they are
-    written on a thread of its own while records are still compared. It is one transaction all the same: it ends
-    when the rest is told, and if that never comes, nothing has happened.
+    written on a thread of its own while records are still compared; and so are links, where they are told before it is
+    known who the others are together. It is one transaction all the same: it ends when the rest is told, and if that
+    never comes, nothing has happened.
     """
 
     def __init__(
@@ -175,6 +176,7 @@ class Recording:
                 the ledger is empty; otherwise it is what is new in it.
         """
         self._is_begun: Future[bool] = Future()
+        self._links: Future[tuple[pa.Table, str | None] | None] = Future()
         self._linked: Future[Linked] = Future()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._changes = self._pool.submit(self._run, warehouse, register, withdrawn, spine, cycle, run_id)
@@ -184,8 +186,20 @@ class Recording:
         """Whether it is being written, and waits for the rest; waits for another linkage that is at it."""
         return self._is_begun.result()
 
+    def tell_links(self, resolved: pa.Table, model_sha256: str | None) -> None:
+        """Tell early, in an incremental run, what `finish` will tell again of records whose link is known.
+
+        Args:
+            resolved: some of the rows that `finish` will tell, without `person`; in the bands `review` and `none`, what
+                the ledger holds of them is looked up, and no more.
+            model_sha256: as `finish` will tell it.
+        """
+        self._links.set_result((resolved, model_sha256))
+
     def finish(self, linked: Linked) -> Future[LedgerChanges]:
         """Tell the rest; what is added, once it is."""
+        if not self._links.done():
+            self._links.set_result(None)
         self._linked.set_result(linked)
         return self._changes
 
@@ -193,6 +207,8 @@ class Recording:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if not self._links.done():
+            self._links.set_result(None)
         if not self._linked.done():
             self._linked.set_exception(CancelledError())
         self._pool.shutdown()
@@ -246,6 +262,8 @@ class Recording:
         first = _register(transaction, register, run)
         transaction.execute("discard temp")
         _note_withdrawn(transaction, withdrawn, run)
+        if (links := self._links.result()) is not None:
+            _write_links(transaction, links[0], _runner(spine, cycle, links[1], run_id))
         linked = self._linked.result()
         run = _runner(spine, cycle, linked.model_sha256, run_id)
         then = _bring_up(transaction, linked.resolved, run, is_complete=False)
@@ -263,6 +281,8 @@ def _begun(warehouse: Warehouse, *, few: bool = False) -> Iterator[Transaction]:
         if few:
             # most of them in memory: by index
             transaction.execute("set local random_page_cost = 1.1")
+            # its own tables, analysed once each, are joined by their keys: their size says most
+            transaction.execute("set local default_statistics_target = 10")
         # one linkage at a time: a second one waits, then finds nothing to do
         transaction.execute("lock table identity.social_id in share row exclusive mode")
         yield transaction
@@ -294,6 +314,13 @@ def _note_withdrawn(transaction: Transaction, withdrawn: pa.Table, run: _Run) ->
     run(transaction, _GONE_NAMED)
 
 
+def _write_links(transaction: Transaction, resolved: pa.Table, run: _Run) -> None:
+    """Look up what the ledger holds of these records, and write links to the crosswalk, before `_bring_up`."""
+    with transaction.connection.cursor() as cursor:
+        cursor.adbc_ingest("early_now", resolved, mode="create", temporary=True)
+    run(transaction, _EARLY)
+
+
 def _bring_up(
     transaction: Transaction, resolved: pa.Table | pa.RecordBatchReader, run: _Run, *, is_complete: bool
 ) -> LedgerChanges:
@@ -301,14 +328,13 @@ def _bring_up(
     with transaction.connection.cursor() as cursor:
         cursor.adbc_ingest("resolved_now", resolved, mode="create", temporary=True)
     transaction.execute("analyze resolved_now")
-    if is_complete:
-        run(transaction, _GONE_ALL)
+    run(transaction, (*_GONE_ALL, _COMPARED_ALL) if is_complete else _COMPARED_FEW)
     run(transaction, _STATE)
     _assign(transaction, run)
     run(transaction, _STANDING)
     _redirect(transaction, run)
     run(transaction, _CHANGES)
-    run(transaction, _KEPT)
+    run(transaction, (_EVENTS, *_crosswalk("(select * from standing where not is_written)")))
     return _counted(transaction)
 
 
@@ -322,7 +348,7 @@ def _register(transaction: Transaction, records: pa.Table, run: _Run) -> LedgerC
     run(transaction, _REGISTERED)
     _assign(transaction, run)
     run(transaction, _REGISTER_STANDING)
-    run(transaction, _KEPT)
+    run(transaction, (_EVENTS, *_crosswalk("standing")))
     return _counted(transaction)
 
 
@@ -529,13 +555,20 @@ _OTHERS = (
     ),
 )
 
+# Nobody's state rests on it any more
+_NOT_GONE = (
+    "analyze gone",
+    """delete from identity.person_crosswalk as x using gone as g
+    where x.source = g.source and x.source_key = g.source_key""",
+)
+
 _GONE_ALL = (
     """create temp table gone on commit drop as
     select x.source, x.source_key, x.social_id, x.spine_key, x.band, x.is_provisional
     from identity.person_crosswalk as x
     left join resolved_now as r on r.source = x.source and r.source_key = x.source_key
     where r.source is null""",
-    "analyze gone",
+    *_NOT_GONE,
 )
 
 _GONE_NAMED = (
@@ -543,7 +576,74 @@ _GONE_NAMED = (
     """create temp table gone on commit drop as
     select x.source, x.source_key, x.social_id, x.spine_key, x.band, x.is_provisional
     from identity.person_crosswalk as x join withdrawn_now as w using (source, source_key)""",
-    "analyze gone",
+    *_NOT_GONE,
+    """create temp table known_now (source text, source_key text, was_known boolean, previous_id text,
+        previous_spine_key text, previous_band text, was_provisional boolean, person_id text, is_written boolean)
+    on commit drop""",
+)
+
+# What the crosswalk says of a record now, and who the person is that it is linked to
+_LOOKED_UP = """x.source is not null as was_known, x.social_id as previous_id, x.spine_key as previous_spine_key,
+    x.band as previous_band, coalesce(x.is_provisional, false) as was_provisional, p.social_id as person_id"""
+_LOOK_UP = """left join identity.person_crosswalk as x on x.source = r.source and x.source_key = r.source_key
+    left join identity.social_id as p
+        on p.source = {spine} and p.source_key = r.spine_key and not p.is_provisional and r.band in ('spine', 'link')"""
+
+
+def _crosswalk(rows: str) -> tuple[str, str]:
+    """Statements that bring the crosswalk to what `rows`, a table like `standing`, says."""
+    return (
+        f"""insert into identity.person_crosswalk (source, source_key, entity, social_id, spine_key, match_weight,
+            match_probability, band, is_provisional, model_sha256, reason)
+        select source, source_key, entity, social_id, spine_key, match_weight, match_probability, band,
+            is_provisional, case when band <> 'spine' then {{model}} end, reason
+        from {rows} as n where not was_known""",
+        f"""update identity.person_crosswalk as x
+        set entity = n.entity, social_id = n.social_id, spine_key = n.spine_key, match_weight = n.match_weight,
+            match_probability = n.match_probability, band = n.band, is_provisional = n.is_provisional,
+            reason = n.reason, model_sha256 = case when n.band <> 'spine' then {{model}} end,
+            linked_at = case when (x.social_id, x.spine_key, x.band) is distinct from
+                (n.social_id, n.spine_key, n.band) then now() else x.linked_at end
+        from {rows} as n
+        where n.was_known and x.source = n.source and x.source_key = n.source_key
+            and (x.entity, x.social_id, x.spine_key, x.match_weight, x.match_probability, x.band, x.is_provisional,
+                x.reason, x.model_sha256)
+            is distinct from (n.entity, n.social_id, n.spine_key, n.match_weight, n.match_probability, n.band,
+                n.is_provisional, n.reason, case when n.band <> 'spine' then {{model}} end)""",
+    )
+
+
+_EARLY = (
+    "analyze early_now",
+    f"""insert into known_now
+    select r.source, r.source_key, {_LOOKED_UP}, r.band = 'link' and p.social_id is not null
+    from early_now as r {_LOOK_UP}""",
+    "analyze known_now",
+    """create temp table link_now on commit drop as
+    select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band, r.reason,
+        k.person_id as social_id, false as is_provisional, k.was_known
+    from early_now as r join known_now as k using (source, source_key) where k.is_written""",
+    "analyze link_now",
+    *_crosswalk("link_now"),
+)
+
+# Each record beside what the crosswalk said of it before the run
+_COMPARED_ALL = f"""create temp table compared on commit drop as
+    select r.*, {_LOOKED_UP}, false as is_written from resolved_now as r {_LOOK_UP}"""
+
+_COMPARED_FEW = (
+    f"""insert into known_now
+    select r.source, r.source_key, {_LOOKED_UP}, false
+    from (
+        select n.source, n.source_key, n.spine_key, n.band
+        from resolved_now as n left join known_now as k using (source, source_key) where k.source is null
+        offset 0
+    ) as r {_LOOK_UP}""",
+    "analyze known_now",
+    """create temp table compared on commit drop as
+    select r.*, k.was_known, k.previous_id, k.previous_spine_key, k.previous_band, k.was_provisional, k.person_id,
+        k.is_written
+    from resolved_now as r join known_now as k using (source, source_key)""",
 )
 
 _NEW_EVENT = (
@@ -551,18 +651,13 @@ _NEW_EVENT = (
     "alter table new_event drop column event_id",
 )
 
-# What each record has, and what it needs. `compared` is each beside what the crosswalk says; `carrier` holds the
+# What each record has, and what it needs. `compared` is each beside what the crosswalk said; `carrier` holds the
 # records that bear a provisional identifier now; `provisional` the identifiers in play, each with the record that
 # it follows: its anchor, or where that is gone the first of its records.
 _STATE = (
     *_NEW_EVENT,
     """create temp table member on commit drop as
     select source, source_key, person from resolved_now where person is not null and band in ('review', 'none')""",
-    """create temp table compared on commit drop as
-    select r.*, x.source is not null as was_known, x.social_id as previous_id, x.spine_key as previous_spine_key,
-        x.band as previous_band, coalesce(x.is_provisional, false) as was_provisional
-    from resolved_now as r
-    left join identity.person_crosswalk as x on x.source = r.source and x.source_key = r.source_key""",
     """create temp table carrier on commit drop as
     select previous_id as social_id, source, source_key from compared
     where was_provisional and previous_id is not null""",
@@ -657,13 +752,12 @@ _STANDING = (
     # who each record speaks of now
     """create temp table standing on commit drop as
     select r.source, r.source_key, r.entity, r.spine_key, r.match_weight, r.match_probability, r.band, r.reason,
-        case when r.band in ('spine', 'link') then p.social_id else g.social_id end as social_id,
+        case when r.band in ('spine', 'link') then coalesce(r.person_id, a.social_id) else g.social_id end as social_id,
         r.band in ('review', 'none') and g.social_id is not null as is_provisional,
-        r.was_known, r.previous_id, r.previous_spine_key, r.previous_band, r.was_provisional
+        r.was_known, r.previous_id, r.previous_spine_key, r.previous_band, r.was_provisional, r.is_written
     from compared as r
-    left join identity.social_id as p
-        on p.source = {spine} and p.source_key = r.spine_key and not p.is_provisional
-        and r.band in ('spine', 'link')
+    left join assigned_now as a
+        on a.source = {spine} and a.source_key = r.spine_key and not a.is_provisional and r.band in ('spine', 'link')
     left join going_on as g on g.person = r.person and r.band in ('review', 'none')""",
     "analyze standing",
     # every identifier that may have to lead elsewhere, and where: to whom its anchor is now
@@ -774,35 +868,14 @@ _CHANGES = (
         and not exists (select from gone as g where g.social_id = n.social_id and g.band <> 'link')
         and not exists (select from new_event as e where e.kind = 'split' and e.into_social_id = n.social_id)
     order by n.social_id, n.source, n.source_key""",
-    """delete from identity.person_crosswalk as x using gone as g
-    where x.source = g.source and x.source_key = g.source_key""",
 )
 
 # What changed, written down
-_KEPT = (
-    """insert into identity.event (occurred_at, cycle, kind, social_id, into_social_id, source, source_key,
+_EVENTS = """insert into identity.event (occurred_at, cycle, kind, social_id, into_social_id, source, source_key,
         spine_key, match_weight, match_probability, model_sha256, run_id, reason)
     select occurred_at, cycle, kind, social_id, into_social_id, source, source_key,
         spine_key, match_weight, match_probability, model_sha256, run_id, reason
-    from new_event order by kind, source, source_key""",
-    """insert into identity.person_crosswalk (source, source_key, entity, social_id, spine_key, match_weight,
-        match_probability, band, is_provisional, model_sha256, reason)
-    select source, source_key, entity, social_id, spine_key, match_weight, match_probability, band,
-        is_provisional, case when band <> 'spine' then {model} end, reason
-    from standing where not was_known""",
-    """update identity.person_crosswalk as x
-    set entity = n.entity, social_id = n.social_id, spine_key = n.spine_key, match_weight = n.match_weight,
-        match_probability = n.match_probability, band = n.band, is_provisional = n.is_provisional,
-        reason = n.reason, model_sha256 = case when n.band <> 'spine' then {model} end,
-        linked_at = case when (x.social_id, x.spine_key, x.band) is distinct from
-            (n.social_id, n.spine_key, n.band) then now() else x.linked_at end
-    from standing as n
-    where n.was_known and x.source = n.source and x.source_key = n.source_key
-        and (x.entity, x.social_id, x.spine_key, x.match_weight, x.match_probability, x.band, x.is_provisional,
-            x.reason, x.model_sha256)
-        is distinct from (n.entity, n.social_id, n.spine_key, n.match_weight, n.match_probability, n.band,
-            n.is_provisional, n.reason, case when n.band <> 'spine' then {model} end)""",
-)
+    from new_event order by kind, source, source_key"""
 
 # The same for new records of the register, each of which stands for itself
 _REGISTERED = (

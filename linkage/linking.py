@@ -409,6 +409,7 @@ def _incremental(run: _Run) -> LinkageSummary | None:
                 surveys=country.surveys,
                 singles=run.singles,
                 new_rulings=last_adjudication > before,
+                tell_links=lambda links: begun.tell_links(plain_text(links), model.sha256),
                 say=run.say,
             )
             clock.lap("resolve")

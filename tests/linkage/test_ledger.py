@@ -23,6 +23,8 @@ from linkage.ledger import LedgerChanges, Linked, Recording, record
 from warehouse import Warehouse
 
 PEOPLE = ("a", "b", "c")
+# How a run tells the ledger: every record; what changed; or that, each part as soon as it is known
+TELLING = ("whole", "changes", "in parts")
 RECORDS = (("roll", "m"), ("survey", "s"), ("survey", "t"), ("survey", "u"), ("survey", "v"))
 
 
@@ -99,16 +101,16 @@ def histories(warehouse: Warehouse) -> type[RuleBasedStateMachine]:
             self.recorded: dict[tuple[str, str], dict[str, object]] = {}
             self.anchors: dict[str, tuple[str, str]] = {}
 
-        def keep(self, *, whole: bool = True) -> None:
+        def keep(self, told: str = "whole") -> None:
             rows = world(self.spine, self.told)
-            if whole:
+            if told == "whole":
                 kept(warehouse, rows)
             else:
-                self.keep_changes(rows)
+                self.keep_changes(rows, in_parts=told == "in parts")
             self.recorded = {(str(r["source"]), str(r["source_key"])): r for r in rows}
 
-        def keep_changes(self, rows: list[dict[str, object]]) -> None:
-            """Tell the ledger only what changed, provisional people whole."""
+        def keep_changes(self, rows: list[dict[str, object]], *, in_parts: bool) -> None:
+            """Tell the ledger only what changed, provisional people whole; at once, or as it becomes known."""
             now = {(str(r["source"]), str(r["source_key"])): r for r in rows}
             gone = [key for key in self.recorded if key not in now]
             changed = {key for key, row in now.items() if self.recorded.get(key) != row}
@@ -120,60 +122,63 @@ def histories(warehouse: Warehouse) -> type[RuleBasedStateMachine]:
             }
             changed |= {key for key, row in now.items() if row["person"] in labels}
             changed |= {k for k, r in now.items() if self.recorded.get(k, {}).get("person") in labels}
-            record(
-                warehouse,
-                table([now[key] for key in sorted(changed)]),
-                spine="register",
-                cycle="2026-11",
-                model_sha256="m",
-                withdrawn=pa.table(
-                    {"source": [g[0] for g in gone], "source_key": [g[1] for g in gone]},
-                    schema=pa.schema([("source", pa.string()), ("source_key", pa.string())]),
-                ),
+            news = [now[key] for key in sorted(changed)]
+            withdrawn = pa.table(
+                {"source": [g[0] for g in gone], "source_key": [g[1] for g in gone]},
+                schema=pa.schema([("source", pa.string()), ("source_key", pa.string())]),
             )
+            if in_parts:
+                others = table([row for row in news if row["band"] != "spine"])
+                with begun(warehouse, news, withdrawn) as recording:
+                    recording.tell_links(others.drop_columns("person"), "m")
+                    recording.finish(Linked(others, "m", lambda _: None)).result()
+            else:
+                record(
+                    warehouse, table(news), spine="register", cycle="2026-11", model_sha256="m", withdrawn=withdrawn
+                )  # fmt: skip
 
         @initialize()
         def begin(self) -> None:
             self.told = {key: place for place, key in enumerate(RECORDS)}
             self.keep()
 
-        @rule(record=st.sampled_from(RECORDS), person=st.sampled_from(PEOPLE), whole=st.booleans())
-        def link(self, record: tuple[str, str], person: str, whole: bool) -> None:
+        @rule(record=st.sampled_from(RECORDS), person=st.sampled_from(PEOPLE), told=st.sampled_from(TELLING))
+        def link(self, record: tuple[str, str], person: str, told: str) -> None:
             self.spine[person] = True
             self.told[record] = person
-            self.keep(whole=whole)
+            self.keep(told)
 
-        @rule(one=st.sampled_from(RECORDS), other=st.sampled_from(RECORDS), whole=st.booleans())
-        def meet(self, one: tuple[str, str], other: tuple[str, str], whole: bool) -> None:
+        @rule(one=st.sampled_from(RECORDS), other=st.sampled_from(RECORDS), told=st.sampled_from(TELLING))
+        def meet(self, one: tuple[str, str], other: tuple[str, str], told: str) -> None:
             """Everybody who is as `one` is found to be as `other`."""
             if one not in self.told or other not in self.told:
                 return
             was, becomes = self.told[one], self.told[other]
             self.told = {key: becomes if person == was else person for key, person in self.told.items()}
-            self.keep(whole=whole)
+            self.keep(told)
 
-        @rule(record=st.sampled_from(RECORDS), whole=st.booleans())
-        def part(self, record: tuple[str, str], whole: bool) -> None:
+        @rule(record=st.sampled_from(RECORDS), told=st.sampled_from(TELLING))
+        def part(self, record: tuple[str, str], told: str) -> None:
             self.told[record] = 100 + RECORDS.index(record)
-            self.keep(whole=whole)
+            self.keep(told)
 
-        @rule(record=st.sampled_from(RECORDS), whole=st.booleans())
-        def withdraw(self, record: tuple[str, str], whole: bool) -> None:
+        @rule(record=st.sampled_from(RECORDS), told=st.sampled_from(TELLING))
+        def withdraw(self, record: tuple[str, str], told: str) -> None:
             self.told.pop(record, None)
-            self.keep(whole=whole)
+            self.keep(told)
 
-        @rule(record=st.sampled_from(RECORDS), whole=st.booleans())
-        def become_nobody(self, record: tuple[str, str], whole: bool) -> None:
+        @rule(record=st.sampled_from(RECORDS), told=st.sampled_from(TELLING))
+        def become_nobody(self, record: tuple[str, str], told: str) -> None:
             self.told[record] = None
-            self.keep(whole=whole)
+            self.keep(told)
 
-        @rule(person=st.sampled_from(PEOPLE), whole=st.booleans())
-        def strike_off(self, person: str, whole: bool) -> None:
+        @rule(person=st.sampled_from(PEOPLE), told=st.sampled_from(TELLING))
+        def strike_off(self, person: str, told: str) -> None:
             self.spine[person] = False
-            for place, (key, told) in enumerate(self.told.items()):
-                if told == person:
+            for place, (key, whom) in enumerate(self.told.items()):
+                if whom == person:
                     self.told[key] = 200 + place
-            self.keep(whole=whole)
+            self.keep(told)
 
         @precondition(lambda self: self.recorded)
         @rule(seed=st.integers(0, 9))
@@ -346,8 +351,9 @@ def begun(warehouse: Warehouse, rows: list[dict[str, object]], withdrawn: pa.Tab
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("is_complete", [True, False])
+@pytest.mark.parametrize("links_told", [None, "all", "some"])
 def test_a_ledger_begun_with_the_register_is_what_it_would_be_at_once(
-    warehouse: Warehouse, is_complete: bool
+    warehouse: Warehouse, is_complete: bool, links_told: str | None
 ) -> None:
     before = world({"a": True, "c": True}, {RECORDS[0]: 7, RECORDS[1]: "a"})
     after = world({"b": True}, {RECORDS[0]: "b", RECORDS[2]: 8})
@@ -363,6 +369,9 @@ def test_a_ledger_begun_with_the_register_is_what_it_would_be_at_once(
             others = table([row for row in rows if row["band"] != "spine"])
             with begun(warehouse, rows, None if is_complete else gone) as recording:
                 assert recording.is_begun
+                if links_told:
+                    known = others if links_told == "all" else others.slice(1)
+                    recording.tell_links(known.drop_columns("person"), "m")
                 changes = recording.finish(Linked(others, "m", lambda _: None)).result()
         else:
             changes = record(
@@ -374,8 +383,8 @@ def test_a_ledger_begun_with_the_register_is_what_it_would_be_at_once(
             for query in (
                 "select source, source_key, is_provisional from identity.social_id order by 1, 2",
                 "select kind, source, source_key, spine_key, reason from identity.event order by 1, 2, 3, 5",
-                "select source, source_key, spine_key, band, is_provisional from identity.person_crosswalk"
-                " order by 1, 2",
+                "select source, source_key, spine_key, band, is_provisional, model_sha256"
+                " from identity.person_crosswalk order by 1, 2",
                 "select indexdef from pg_indexes where schemaname = 'identity' order by 1",
             )
         ]
