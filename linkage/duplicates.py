@@ -86,12 +86,11 @@ def loose_people(name: str, found: Collection[str], only: str | None = None) -> 
         return f"select * from people_{name} limit 0"
     some = f"and record_id in (select record_id from {only})" if only else ""
     return f"""with held as (
-            select record_id, count(*) as n from loose where profile = '{name}' {some} group by record_id
+            select record_id, unnest(case when count(*) > 1 then [1, -1] else [1] end) as sign
+            from loose where profile = '{name}' {some} group by record_id
         )
-        select p.* from people_{name} as p semi join held using (record_id)
-        union all by name
-        select p.* replace (-p.record_id as record_id) from people_{name} as p
-        semi join (select record_id from held where n > 1) as h using (record_id)"""
+        select p.* replace (p.record_id * held.sign as record_id)
+        from people_{name} as p join held on held.record_id = p.record_id"""
 
 
 def note_identities(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:

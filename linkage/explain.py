@@ -175,7 +175,7 @@ def _pairs(
             incremental.views(people)
             _find(connection, record, limit)
             priors = {name: profile.prior(statistics.n_spine) for name, profile in profiles.items()}
-            with incremental.doubtful_alone(people):
+            with incremental.people_alone(people, incremental.DOUBTED_PEOPLE):
                 rows = review.weigh(people, profiles, priors).to_pylist()
     except duckdb.Error:
         return None

@@ -13,6 +13,7 @@ person that one of these claims or claimed. Provisional people are told to the l
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linkage import duplicates, pairs
+from linkage import compact, duplicates, pairs, state
 from linkage.model import LinkageError, Profile, columns_of
 from linkage.pairs import LEAST_WEIGHT, score_changed, score_within
 from linkage.people import People, count
@@ -109,7 +110,7 @@ def find_changes(
     Raises:
         LinkageError: a key that comes twice.
     """
-    with warehouse.transaction() as transaction:
+    with warehouse.transaction() as transaction, ThreadPoolExecutor(1, thread_name_prefix="landing") as pool:
         # one reading: no delivery takes the place of another between its parts, and nothing changes
         transaction.execute("set transaction isolation level repeatable read")
         transaction.execute(f"lock table {records} in access share mode")
@@ -123,14 +124,25 @@ def find_changes(
         if max(len(gone), len(new)) > MAXIMUM_SHARE * total:
             return None
         connection.register("new_hash", pa.table({"row_hash": delivered.hashes[new]}))
-        _fetch(connection, transaction, records, columns, hashed, delivered, new)
-        connection.unregister("new_hash")
-    connection.register("gone_place", held.select(["place"]).take(gone))
+        places, keys = delivered.places_of(delivered.hashes[new]), None
+        if places is None:
+            of_new = "select source, source_key from hash_now semi join new_hash using (row_hash)"
+            keys = _plain(connection.sql(of_new).to_arrow_table())
+        # the database is at work here, DuckDB there
+        query = f"select {', '.join(columns)}, {hashed} as row_hash from {records}"
+        fetched = pool.submit(_fetch, transaction, query, places, keys)
+        connection.register("gone_place", held.select(["place"]).take(gone))
+        connection.execute(
+            """create or replace temp table gone_record as
+            select r.*, r.rowid as place from state.record as r where r.rowid in (select place from gone_place)"""
+        )
+        connection.unregister("gone_place")
+        connection.register("change", fetched.result())
     connection.execute(
-        """create or replace temp table gone_record as
-        select r.*, r.rowid as place from state.record as r where r.rowid in (select place from gone_place)"""
+        "create or replace temp table raw_change as select * from change semi join new_hash using (row_hash)"
     )
-    connection.unregister("gone_place")
+    connection.unregister("change")
+    connection.unregister("new_hash")
     if count(connection, "raw_change", "source not in (select source from state.source_profile)"):
         return None
     twice = count(connection, "(select 1 from raw_change group by source, source_key having count(*) > 1)")
@@ -212,37 +224,18 @@ def _read_hashes(
     return Delivered(rows["hash"].astype(np.int64), rows["place"])
 
 
-def _fetch(
-    connection: duckdb.DuckDBPyConnection,
-    transaction: Transaction,
-    records: str,
-    columns: Collection[str],
-    hashed: str,
-    delivered: Delivered,
-    new: np.ndarray,
-) -> None:
-    """Create `raw_change`: the records of `new_hash`, which are the `new` of those delivered."""
-    query = f"select {', '.join(columns)}, {hashed} as row_hash from {records}"
-    places = delivered.places_of(delivered.hashes[new])
+def _fetch(transaction: Transaction, query: str, places: str | None, keys: pa.Table | None) -> pa.Table:
+    """The records of a query in some places, or of some keys (source, source_key)."""
+    if places is not None:
+        transaction.execute("set local enable_seqscan = off")
+        # two tables of the view may have a row in the same place
+        return transaction.read(f"{query} where person_place = any({places})")
     with transaction.connection.cursor() as cursor:
-        if places is not None:
-            transaction.execute("set local enable_seqscan = off")
-            # two tables of the view may have a row in the same place
-            cursor.execute(f"{query} where person_place = any({places})")
-        else:
-            keys = connection.sql(
-                "select source, source_key from hash_now semi join new_hash using (row_hash)"
-            )
-            cursor.adbc_ingest("changed_key", _plain(keys.to_arrow_table()), mode="create", temporary=True)
-            cursor.execute("analyze changed_key")
-            cursor.execute(
-                f"{query} where (source, source_key) in (select source, source_key from changed_key)"
-            )
-        connection.register("change_stream", cursor.fetch_record_batch())
-        connection.execute(
-            "create or replace temp table raw_change as select * from change_stream semi join new_hash using (row_hash)"
-        )
-        connection.unregister("change_stream")
+        cursor.adbc_ingest("changed_key", keys, mode="create", temporary=True)
+    transaction.execute("analyze changed_key")
+    return transaction.read(
+        f"{query} where (source, source_key) in (select source, source_key from changed_key)"
+    )
 
 
 def update(
@@ -275,7 +268,7 @@ def update(
     """
     connection = people.connection
     say("standardising what changed")
-    _take_in(people)
+    _take_in(people, statistics)
     say("comparing what changed")
     scored = _score(people, profiles, statistics)
     connection.execute("create or replace temp table ruled (record_id bigint, profile varchar)")
@@ -358,12 +351,12 @@ def derive(
         )
 
 
-def _take_in(people: People) -> None:
+def _take_in(people: People, statistics: Statistics) -> None:
     """Update records, people and spine of the state; create what is new and what is touched.
 
-    `new_<profile>`: identities that the state did not have; `spine_new`: rows of the register that are new or
-    changed; `spine_touched` (record_id): these and the rows that are gone; `arrived` (record_id): of what is new
-    or changed.
+    `new_<profile>`: identities that the state did not have, which `_score` adds to it; `spine_new`: rows of the
+    register that are new or changed; `spine_touched` (record_id): these and the rows that are gone; `arrived`
+    (record_id): of what is new or changed.
     """
     connection = people.connection
     delivered = _columns(connection, "raw_change")
@@ -393,11 +386,18 @@ def _take_in(people: People) -> None:
         f"""create or replace temp table identities as
         select record_id, any_value(profile) as profile, {values} from keyed group by record_id"""
     )
-    standard = standardised_query(connection, "identities")
-    kept = ", ".join(f"s.{column}" for column in _columns(connection, "state.spine"))
-    connection.execute(
-        f"create or replace temp table spine_new as select {kept} from ({standard} where r.profile = 'spine') as s"
-    )
+    standard = standardised_query(connection, "identities", with_codes=True, known="state.name_form")
+
+    def create_new(table: str, of: str, condition: str) -> None:
+        """Create a table of people as a table of the state keeps them."""
+        keys = compact.keys(*compact.of_table(of, statistics.rules))
+        plain = sorted(columns_of(connection, f"state.{of}") - set(keys))
+        values = ", ".join([*plain, *(f"{sql} as {key}" for key, sql in keys.items())])
+        connection.execute(
+            f"create or replace temp table {table} as select {values} from ({standard} where {condition})"
+        )
+
+    create_new("spine_new", "spine", "r.profile = 'spine'")
     connection.execute("delete from state.spine where record_id in (select record_id from spine_touched)")
     connection.execute("insert into state.spine by name select * from spine_new")
     connection.execute(
@@ -406,14 +406,32 @@ def _take_in(people: People) -> None:
         anti join state.record as r on r.record_id = g.record_id where g.profile <> 'spine'"""
     )
     for name in people.profiles:
-        connection.execute(f"delete from state.people_{name} where record_id in (select record_id from dead)")
-        connection.execute(
-            f"""create or replace temp table new_{name} as
-            select {kept} from ({standard} where r.profile = '{name}'
-                and r.record_id not in (select record_id from state.people_{name})) as s"""
-        )
+        known = f"state.people_{name}"
+        connection.execute(f"delete from {known} where record_id in (select record_id from dead)")
+        is_new = f"r.profile = '{name}' and r.record_id not in (select record_id from {known})"
+        create_new(f"new_{name}", f"people_{name}", is_new)
     connection.execute("create or replace temp table arrived as select distinct record_id from keyed")
     connection.execute("drop table identities; drop table keyed")
+
+
+def _near(people: People, name: str, n_rules: int) -> tuple[str, str]:
+    """Queries, for a profile, of its people and of the register's that are new or that new ones may be."""
+    wanted = state.columns(people.connection)
+    known, new = f"state.people_{name}", f"new_{name}"
+    met_left = met_right = None
+    if n_rules and people.rows("spine_new"):
+        met_left = compact.meeting(name, n_rules, known, "spine_new")
+    if n_rules and people.rows(new):
+        # those that are new lie there already
+        met_right = (
+            f"select m.place from ({compact.meeting(name, n_rules, 'state.spine', new)}) as m"
+            " anti join (select r.rowid as place from state.spine as r semi join spine_new using (record_id))"
+            " using (place)"
+        )
+    return (
+        compact.people(people.connection, known, wanted, met_left, new),
+        compact.people(people.connection, "state.spine", wanted, met_right, "spine_new"),
+    )
 
 
 def _score(people: People, profiles: Mapping[str, Profile], statistics: Statistics) -> int:
@@ -430,13 +448,14 @@ def _score(people: People, profiles: Mapping[str, Profile], statistics: Statisti
     )
     scored = 0
     for name in people.profiles:
+        rules = statistics.rules.get(name, ())
         score_changed(
             people,
             profiles[name],
-            statistics.rules.get(name, ()),
+            rules,
             "pair_new",
             new=(f"new_{name}", "spine_new"),
-            known=(f"state.people_{name}", "state.spine"),
+            near=_near(people, name, len(rules)),
             prior=profiles[name].prior(statistics.n_spine),
             least_weight=LEAST_WEIGHT,
         )
@@ -541,9 +560,10 @@ def _twins(
         )
         if name not in names:
             continue
-        connection.execute(
-            f"create or replace temp table fresh_{name} as {duplicates.loose_people(name, names, 'fresh')}"
-        )
+        with people_alone(people, "select record_id from fresh", [f"people_{name}"]):
+            connection.execute(
+                f"create or replace temp table fresh_{name} as {duplicates.loose_people(name, names, 'fresh')}"
+            )
         table = f"twin_{name}"
         score_within(
             people,
@@ -585,7 +605,7 @@ def register(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def touched(transaction: Transaction, told: pa.Table) -> None:
-    """Create `touched_now` in PostgreSQL: the records told and those withdrawn, for `linkage.review.write`."""
+    """Create `touched_now` in PostgreSQL: the records told and those withdrawn, for `linkage.review.forget`."""
     with transaction.connection.cursor() as cursor:
         cursor.adbc_ingest("touched_now", told, mode="create", temporary=True)
     transaction.execute("insert into touched_now select source, source_key from withdrawn_now")
@@ -625,20 +645,31 @@ def keep_doubtful(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 @contextmanager
-def doubtful_alone(people: People) -> Iterator[None]:
-    """Let `spine` and `people_<profile>` be the people of `doubtful` alone, while the block runs."""
+def people_alone(people: People, chosen: str, names: Collection[str] | None = None) -> Iterator[None]:
+    """Let `spine` and `people_<profile>` be the people of some record_ids alone, while the block runs.
+
+    Args:
+        people: with the state attached.
+        chosen: query of `record_id`.
+        names: of these tables; by default all.
+    """
     connection = people.connection
-    names = ("spine", *(f"people_{name}" for name in people.profiles))
+    wanted = state.columns(connection)
+    if names is None:
+        names = ("spine", *(f"people_{name}" for name in people.profiles))
     for name in names:
-        connection.execute(
-            f"""create temp table {name} as select p.* from state.{name} as p join (
-                select rowid as place from state.{name}
-                where record_id in (select left_id from doubtful union select right_id from doubtful)
-            ) as d on d.place = p.rowid"""
-        )
+        places = f"select rowid as place from state.{name} where record_id in ({chosen})"
+        connection.execute(f"create or replace temp table place_of_{name} as {places}")
+        query = compact.people(connection, f"state.{name}", wanted, f"from place_of_{name}")
+        # it goes before the view of all
+        connection.execute(f"create temp view {name} as {query}")
     yield
     for name in names:
-        connection.execute(f"drop table temp.{name}")
+        connection.execute(f"drop view temp.{name}; drop table place_of_{name}")
+
+
+DOUBTED_PEOPLE = "select left_id as record_id from doubtful union select right_id from doubtful"
+"""The people of the pairs for clerks, for `people_alone`."""
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
@@ -654,10 +685,11 @@ def _plain(table: pa.Table) -> pa.Table:
 def views(people: People) -> None:
     """Let the tables of the state be seen by the names of a full run."""
     connection = people.connection
-    names = ["record", "source_profile", "spine", "pair", "best"]
-    names += [f"people_{name}" for name in people.profiles] + [f"tf_{part}" for part in NAME_PARTS]
-    for name in names:
-        connection.execute(f"create or replace view {name} as select * from state.{name}")
-    connection.execute(
-        "create or replace view spine_key as select record_id, source_key from state.record where profile = 'spine'"
-    )
+    wanted = state.columns(connection)
+    whole = ["record", "source_profile", "pair", "best", *(f"tf_{part}" for part in NAME_PARTS)]
+    queries = {name: f"select * from state.{name}" for name in whole}
+    for name in ("spine", *(f"people_{profile}" for profile in people.profiles)):
+        queries[name] = compact.people(connection, f"state.{name}", wanted)
+    queries["spine_key"] = "select record_id, source_key from state.record where profile = 'spine'"
+    for name, query in queries.items():
+        connection.execute(f"create or replace view {name} as {query}")

@@ -292,6 +292,7 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
         kept: Future[Path] = Future()
 
         def also(transaction: Transaction) -> None:
+            review.forget(transaction, complete=True)
             review.write(transaction, doubtful, records.result(), cycle=run.cycle, run_id=run.run_id)
             _log(transaction, run, model, n_records, last_adjudication, token, is_incremental=False)
             kept.result()  # without a state to go with it, the ledger stays as it was
@@ -325,7 +326,7 @@ def _full(run: _Run, *, refresh: bool) -> LinkageSummary:
                 "statements": json.dumps(people.statements),
                 "last_adjudication": str(last_adjudication),
             }
-            kept.set_result(state.save(people, run.file, meta, used))
+            kept.set_result(state.save(people, run.file, meta, used, rules))
         except BaseException as error:
             kept.set_exception(error)
             raise
@@ -420,6 +421,7 @@ def _incremental(run: _Run) -> LinkageSummary | None:
 
             def also(transaction: Transaction) -> None:
                 incremental.touched(transaction, told)
+                review.forget(transaction, complete=False)
                 doubtful, records = for_clerks.result()
                 review.write(
                     transaction,
@@ -427,7 +429,6 @@ def _incremental(run: _Run) -> LinkageSummary | None:
                     records.result(),
                     cycle=run.cycle,
                     run_id=run.run_id,
-                    complete=False,
                 )
                 _log(transaction, run, model, relinked, last_adjudication, new_token, is_incremental=True)
 
@@ -446,7 +447,7 @@ def _incremental(run: _Run) -> LinkageSummary | None:
                 places = changes.delivered.places_of(np.asarray(shown["row_hash"]))
                 records = pool.submit(review.shown, warehouse, shown, run.row_hash, places)
                 priors = {name: p.prior(statistics.n_spine) for name, p in profiles.items()}
-                with incremental.doubtful_alone(people):
+                with incremental.people_alone(people, incremental.DOUBTED_PEOPLE):
                     doubtful = plain_text(review.weigh(people, profiles, priors))
                 for_clerks.set_result((doubtful, records))
             except BaseException as error:

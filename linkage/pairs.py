@@ -73,7 +73,7 @@ def score_changed(
     table: str,
     *,
     new: tuple[str, str],
-    known: tuple[str, str],
+    near: tuple[str, str],
     prior: float,
     least_weight: float,
 ) -> None:
@@ -85,29 +85,22 @@ def score_changed(
         rules: of blocking.
         table: to create.
         new: rows that are new, on the left and on the right.
-        known: the others on the left; all rows on the right, with those that are new.
+        near: queries of these and of all that a rule may bring together with them, with the columns to compare.
         prior: probability that two rows drawn at random are one person.
         least_weight: in bits, prior included; pairs below are left out.
     """
     connection = people.connection
     rules = list(rules)
-    (new_left, new_right), (left, right) = new, known
     # each call of Splink costs half a second: what meets what is new goes into one, and what was known is left out
-    near_left, near_right = f"select * from {new_left}", f"select * from {new_right}"
-    if rules and people.rows(new_right):
-        near_left += f" union all by name {_rows(left, _meeting(rules, left, new_right, 'l'))}"
-    if rules and people.rows(new_left):
-        arrived = f"select rowid as place from {right} where record_id in (select record_id from {new_right})"
-        near_right = _rows(right, f"{_meeting(rules, new_left, right, 'r')} union {arrived}")
-    connection.execute(f"create or replace temp table near_left as {near_left}")
-    connection.execute(f"create or replace temp table near_right as {near_right}")
-    if not people.rows("near_left") or not people.rows("near_right"):
+    for name, query in zip(("near_left", "near_right"), near, strict=True):
+        connection.execute(f"create or replace temp table {name} as {query}")
+    if not rules or not people.rows("near_left") or not people.rows("near_right"):
         connection.execute(_EMPTY.format(table=table))
         return
     _predict(people, profile, rules, table, "near_left", "near_right", prior, least_weight)
     connection.execute(
-        f"delete from {table} where left_id not in (select record_id from {new_left})"
-        f" and right_id not in (select record_id from {new_right})"
+        f"delete from {table} where left_id not in (select record_id from {new[0]})"
+        f" and right_id not in (select record_id from {new[1]})"
     )
 
 

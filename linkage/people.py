@@ -29,9 +29,9 @@ class People:
     """Standardised people in a DuckDB connection.
 
     Tables: `record` (source, source_key, entity, household_key, profile, record_id, and row_hash where the
-    records have one); `spine` and one
-    `people_<profile>` for each of `profiles`, standardised, by `record_id`; `spine_key` (record_id,
-    source_key); `tf_<part>` with the frequency of each spelling among records of its script.
+    records have one); `spine` and one `people_<profile>` for each of `profiles`, standardised, by `record_id`; of the
+    registry's people `name_form`, the names that their codes stand for; `spine_key` (record_id, source_key);
+    `tf_<part>` with the frequency of each spelling among records of its script.
 
     Attributes:
         connection: where the tables are.
@@ -169,7 +169,7 @@ def load(
         select record_id, profile, {", ".join(identity)} from keyed where profile = 'spine'
         union all select * from other_identities"""
     )
-    query = standardise.standardised_query(connection, "identities")
+    query = standardise.standardised_query(connection, "identities", with_codes=True)
     tables = {"spine": "spine"} | {name: f"people_{name}" for name in found}
     for name, table in tables.items():
         connection.execute(f"create or replace temp table {table} as {query} where r.profile = '{name}'")

@@ -302,16 +302,19 @@ def shown(warehouse: Warehouse, keys: pa.Table, hashed: str, places: str | None 
         return transaction.read(f"{query} join shown_key as k using (source, source_key)")
 
 
-def write(
-    transaction: Transaction,
-    found: pa.Table,
-    records: pa.Table,
-    *,
-    cycle: str,
-    run_id: str,
-    complete: bool = True,
-) -> None:
-    """Replace the pairs of `identity.review` with those of `weigh`, with their records as delivered.
+def forget(transaction: Transaction, *, complete: bool) -> None:
+    """Delete the pairs of `identity.review`, before `write`: all, or those of the records of `touched_now`."""
+    if complete:
+        transaction.execute("delete from identity.review")
+        return
+    for key in ("source, source_key", "other_source, other_key"):
+        transaction.execute(
+            f"delete from identity.review where ({key}) in (select source, source_key from touched_now)"
+        )
+
+
+def write(transaction: Transaction, found: pa.Table, records: pa.Table, *, cycle: str, run_id: str) -> None:
+    """Add the pairs of `weigh` to `identity.review`, with their records as delivered.
 
     Args:
         transaction: of the ledger.
@@ -319,15 +322,7 @@ def write(
         records: result of `shown`.
         cycle: of the run.
         run_id: of the run.
-        complete: False to keep the pairs of records that `touched_now` does not name.
     """
-    if complete:
-        transaction.execute("delete from identity.review")
-    else:
-        for key in ("source, source_key", "other_source, other_key"):
-            transaction.execute(
-                f"delete from identity.review where ({key}) in (select source, source_key from touched_now)"
-            )
     if not found.num_rows:
         return
     for name, table in (("review_now", found), ("shown_now", records)):

@@ -4,9 +4,9 @@ What belongs here: keeping and opening the state, and whether it can still be tr
 it (`linkage.incremental`).
 
 The state is a DuckDB file in the installation's folder: each record with a hash of its key and row, of the
-standardised people what comparing and blocking need, every scored pair, the resolution (but of the register's
-own records), the statistics that weights rest on (term frequencies, size of the register, blocking rules,
-profiles of sources), and what Splink wrote from them to weigh pairs. The statistics stay frozen until a full
+standardised people what comparing and blocking need (`linkage.compact`), every scored pair, the resolution (but of
+the register's own records), the statistics that weights rest on (term frequencies, size of the register, blocking
+rules, profiles of sources), and what Splink wrote from them to weigh pairs. The statistics stay frozen until a full
 run, so that a record's weight depends on its own row and on the rows it is compared with, and on nothing else.
 
 The state is derived, and may be deleted, with the log beside it: the next run is then a full one. It is trusted
@@ -27,6 +27,7 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
+from linkage import compact
 from linkage.model import BlockingRule, LinkageError, columns_of
 from linkage.people import People
 from linkage.standardise import NAME_PARTS
@@ -103,27 +104,36 @@ def file_in(folder: Path) -> Path:
     return folder / "linkage" / "state.duckdb"
 
 
-def _standardised(people: People) -> tuple[str, ...]:
-    """The tables of standardised people."""
-    return ("spine", *(f"{kind}_{name}" for kind in ("people", "loose") for name in people.profiles))
-
-
-def tables(people: People) -> tuple[str, ...]:
-    """What the state keeps, by the names that a run has for them."""
-    return (
-        "record", "source_profile", *_standardised(people), *(f"tf_{part}" for part in NAME_PARTS),
-        "pair", "best", "resolved", "twin", "person_of", "loose_identity",
+def _kept(people: People, columns: Collection[str], rules: compact.Rules) -> dict[str, str]:
+    """What the state keeps: a query for each table, by the name that a run has for it."""
+    connection = people.connection
+    whole = (
+        "record", "source_profile", "name_form", *(f"tf_{part}" for part in NAME_PARTS),
+        "pair", "best", "twin", "person_of", "loose_identity",
     )  # fmt: skip
+    kept = {name: f"select * from {name}" for name in whole}
+    for name in ("spine", *(f"people_{profile}" for profile in people.profiles)):
+        chosen = compact.kept(name, columns_of(connection, name), columns, rules)
+        kept[name] = f"select {chosen} from {name}"
+    for name in (f"loose_{profile}" for profile in people.profiles):
+        chosen = ", ".join(sorted(columns_of(connection, name).intersection(columns)))
+        kept[name] = f"select {chosen} from {name}"
+    # the register's own records stand for themselves
+    kept["resolved"] = "select * from resolved where band <> 'spine'"
+    return kept
 
 
-def save(people: People, file: Path, meta: Mapping[str, str], columns: Collection[str]) -> Path:
+def save(
+    people: People, file: Path, meta: Mapping[str, str], columns: Collection[str], rules: compact.Rules
+) -> Path:
     """Write the state to a file beside `file`, and return it; `keep` puts it in place.
 
     Args:
-        people: after a full run, with the tables of `tables` and the hash of each record.
+        people: after a full run, with its tables and the hash of each record.
         file: of `file_in`.
-        meta: token, fingerprint, statistics, statements, last_adjudication.
+        meta: token, fingerprint, statistics, statements, last_adjudication; `columns` is added.
         columns: of the standardised people, that comparisons and blocking need: the rest is not kept.
+        rules: of blocking against the register.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     file.parent.chmod(0o700)
@@ -133,15 +143,12 @@ def save(people: People, file: Path, meta: Mapping[str, str], columns: Collectio
     connection = people.connection
     connection.execute(f"attach {_literal(str(part))} as kept")
     try:
-        for name in tables(people):
-            # the register's own records stand for themselves
-            chosen = "resolved where band <> 'spine'" if name == "resolved" else name
-            some = "*"
-            if name in _standardised(people):
-                some = ", ".join(sorted(columns_of(connection, name).intersection(columns)))
-            connection.execute(f"create table kept.{name} as select {some} from {chosen}")
+        for name, query in _kept(people, columns, rules).items():
+            connection.execute(f"create table kept.{name} as {query}")
+        wanted = sorted(columns_of(connection, "spine").intersection(columns))
+        values = {**meta, "columns": json.dumps(wanted)}
         connection.execute("create table kept.meta (name varchar, value varchar)")
-        connection.executemany("insert into kept.meta values (?, ?)", [list(item) for item in meta.items()])
+        connection.executemany("insert into kept.meta values (?, ?)", [list(item) for item in values.items()])
         connection.execute("checkpoint kept")
     finally:
         connection.execute("detach kept")
@@ -208,6 +215,12 @@ def settle(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     log = _log(file)
     if log.is_file() and log.stat().st_size > _LARGEST_LOG:
         connection.execute("checkpoint state")
+
+
+def columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The columns of standardised people that the opened state was asked to keep."""
+    held = connection.execute("select value from state.meta where name = 'columns'").fetchall()
+    return [str(column) for column in json.loads(held[0][0])]
 
 
 def put(connection: duckdb.DuckDBPyConnection, **values: str) -> None:

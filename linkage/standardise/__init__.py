@@ -16,6 +16,9 @@ sources, and joined back.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable
+
 import duckdb
 
 from linkage.standardise import codes, dates, places
@@ -35,6 +38,8 @@ __all__ = [
     "NAME_PARTS",
     "create_chain_dictionary",
     "create_name_dictionary",
+    "decoded",
+    "is_code",
     "standardise",
     "standardised_query",
     "vowel_misfit",
@@ -72,7 +77,9 @@ def standardise(connection: duckdb.DuckDBPyConnection, raw: str, table: str) -> 
     connection.execute(f"create or replace temp table {table} as {standardised_query(connection, raw)}")
 
 
-def standardised_query(connection: duckdb.DuckDBPyConnection, raw: str) -> str:
+def standardised_query(
+    connection: duckdb.DuckDBPyConnection, raw: str, *, with_codes: bool = False, known: str | None = None
+) -> str:
     """A query of the comparable forms of every row of `raw`, to which a `where` on its columns, `r`, may be added.
 
     Its dictionaries are made at once, for all of `raw`.
@@ -87,6 +94,9 @@ def standardised_query(connection: duckdb.DuckDBPyConnection, raw: str) -> str:
     Args:
         connection: DuckDB.
         raw: a table with `record_id bigint` and any of `IDENTITY_COLUMNS`; others count as null.
+        with_codes: whether the names that tell a part are numbered in the further columns `<part>_code_<n>`, best
+            first: codes of `name_form`, from which `decoded` gives the forms of the part.
+        known: table of names to take forms and codes from; see `names.create_dictionary`.
     """
     present = {str(row[0]): str(row[1]) for row in connection.execute(f"describe {raw}").fetchall()}
     spellings = [
@@ -96,7 +106,7 @@ def standardised_query(connection: duckdb.DuckDBPyConnection, raw: str) -> str:
         if column in present
     ]
     spellings += places.create(connection, raw, set(present))
-    create_dictionary(connection, spellings)
+    create_dictionary(connection, spellings, known)
 
     joins: list[str] = []
     looked_up: dict[str, str] = {}
@@ -118,6 +128,8 @@ def standardised_query(connection: duckdb.DuckDBPyConnection, raw: str) -> str:
     selected = ["r.record_id"]
     for part in NAME_PARTS:
         selected += [f"{value} as {part}_{name}" for name, value in _merged(forms(part)).items()]
+        if with_codes:
+            selected += [f"{prefix}code as {part}_code_{n}" for n, prefix in enumerate(forms(part))]
     middle = f"{looked_up['middle_name']}.la" if "middle_name" in looked_up else "null::text"
     selected += [f"{middle} as middle_la", f"{middle}[1] as middle"]
     selected += codes.columns(set(present))
@@ -128,6 +140,38 @@ def standardised_query(connection: duckdb.DuckDBPyConnection, raw: str) -> str:
         f"select {', '.join([*selected, *born, *place_columns])} from (select {staged} from {raw}) as r"
         f" {' '.join([*joins, *born_joins, *place_joins])}"
     )
+
+
+def is_code(column: str) -> bool:
+    """Whether a column holds codes of names."""
+    return re.fullmatch(rf"({'|'.join(NAME_PARTS)})_code_\d+", column) is not None
+
+
+def decoded(table: str, names: str, columns: Collection[str], wanted: Iterable[str]) -> str:
+    """Query of the `wanted` columns of a table that has codes in the place of the forms of names.
+
+    Args:
+        table: or a query in brackets.
+        names: table like `name_form`, with every code.
+        columns: of `table`.
+        wanted: its columns, or forms of the parts that it has codes of.
+    """
+    values: dict[str, str] = {}
+    joins = {}
+    for part in NAME_PARTS:
+        codes = sorted(
+            (column for column in columns if is_code(column) and column.startswith(f"{part}_code_")),
+            key=lambda column: int(column.rpartition("_")[2]),
+        )
+        merged = _merged([f"n_{code}." for code in codes])
+        values |= {f"{part}_{form}": value for form, value in merged.items()}
+        joins[part] = [f"left join {names} as n_{code} on n_{code}.code = p.{code}" for code in codes]
+    wanted = list(wanted)
+    used = [
+        part for part in NAME_PARTS if any(name in wanted for name in values if name.startswith(f"{part}_"))
+    ]
+    selected = ", ".join(f"{values.get(name, f'p.{name}')} as {name}" for name in wanted)
+    return f"select {selected} from {table} as p {' '.join(join for part in used for join in joins[part])}"
 
 
 def _merged(prefixes: list[str]) -> dict[str, str]:

@@ -292,16 +292,20 @@ def _sound_and_skeleton(query: str) -> str:
     )
 
 
-def create_dictionary(connection: duckdb.DuckDBPyConnection, spellings: list[str]) -> None:
+def create_dictionary(
+    connection: duckdb.DuckDBPyConnection, spellings: list[str], known: str | None = None
+) -> None:
     """Create the tables that lead from spellings to forms.
 
-    `name_dictionary` (raw, and `FORMS`): each spelling read as one name; `chain_dictionary` (raw, and
-    `<part>_<form>` for the parts of `CHAIN`): each spelling read as a patronymic chain.
+    `name_form` (key, code, and `FORMS`): each name, with a number of its own; `name_dictionary` (raw, code, and
+    `FORMS`): each spelling read as one name; `chain_dictionary` (raw, and `<part>_code` and `<part>_<form>` for the
+    parts of `CHAIN`): each spelling read as a patronymic chain.
 
     Args:
         connection: DuckDB.
         spellings: queries with `raw` text, `is_name` and `is_chain`: how a column reads its spellings. Nulls
             and repetitions are allowed.
+        known: table like `name_form`, of names whose forms are known; those that are new are added to it.
     """
     distinct = (
         " union all ".join(spellings) or "select null::text as raw, false as is_name, false as is_chain"
@@ -326,21 +330,29 @@ def create_dictionary(connection: duckdb.DuckDBPyConnection, spellings: list[str
         f"create or replace temp table spelling as select raw, is_name, is_chain, {chosen} from ({cut})"
     )
     every = " union all ".join(f"select {name} as key from spelling" for name, *_ in keys)
+    new, last = (
+        ("", "0") if known is None else (f"anti join {known} using (key)", f"(select max(code) from {known})")
+    )
     words = f"""select key, nullif(split_part(key, '|', 1), '') as word_ar,
         nullif(split_part(key, '|', 2), '') as word_la
-        from (select distinct key from ({every}) where key is not null)"""
+        from (select distinct key from ({every}) {new} where key is not null)"""
     forms = _sound_and_skeleton(_latin_forms(f"select * exclude (body) from ({_arabic_forms(words)})"))
     connection.execute(
-        f"create or replace temp table name_form as select key, {', '.join(FORMS)} from ({forms})"
+        f"""create or replace temp table name_form as
+        select key, (coalesce({last}, 0) + row_number() over ())::int as code, {", ".join(FORMS)} from ({forms})"""
     )
+    if known is not None:
+        connection.execute(f"insert into {known} by name select * from name_form")
+    names = known or "name_form"
+    looked_up = ("code", *FORMS)
     connection.execute(
         f"""create or replace temp table name_dictionary as
-        select s.raw, {", ".join(f"f.{form}" for form in FORMS)}
-        from spelling as s left join name_form as f on f.key = s.name where s.is_name"""
+        select s.raw, {", ".join(f"f.{form}" for form in looked_up)}
+        from spelling as s left join {names} as f on f.key = s.name where s.is_name"""
     )
     if len(keys) > 1:
-        parts = ", ".join(f"f_{part}.{form} as {part}_{form}" for part in CHAIN for form in FORMS)
-        joins = " ".join(f"left join name_form as f_{part} on f_{part}.key = s.{part}" for part in CHAIN)
+        parts = ", ".join(f"f_{part}.{form} as {part}_{form}" for part in CHAIN for form in looked_up)
+        joins = " ".join(f"left join {names} as f_{part} on f_{part}.key = s.{part}" for part in CHAIN)
         connection.execute(
             f"""create or replace temp table chain_dictionary as
             select s.raw, {parts} from spelling as s {joins} where s.is_chain"""
