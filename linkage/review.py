@@ -173,13 +173,9 @@ def weigh(people: People, profiles: Mapping[str, Profile], prior: Mapping[str, f
     for name, profile in profiles.items():
         if name not in people.profiles:
             continue
-        for kind, right, base in (
-            ("register", "spine", prior[name]),
-            ("duplicate", f"people_{name}", duplicates.prior(profile, people.n_spine)),
-        ):
-            where = f"d.kind = '{kind}' and d.profile = '{name}'"
-            if connection.execute(f"select 1 from doubtful as d where {where} limit 1").fetchall():
-                parts.append(_weighed(connection, profile, name, right, where, base))
+        if connection.execute(f"select 1 from doubtful where profile = '{name}' limit 1").fetchall():
+            bases = {"register": prior[name], "duplicate": duplicates.prior(profile, people.n_spine)}
+            parts.append(_weighed(connection, profile, name, bases))
     if not parts:
         parts = ["select *, null::json as evidence from doubtful where false"]
     return connection.sql(
@@ -191,7 +187,7 @@ def weigh(people: People, profiles: Mapping[str, Profile], prior: Mapping[str, f
 
 
 def _weighed(
-    connection: duckdb.DuckDBPyConnection, profile: Profile, name: str, right: str, where: str, base: float
+    connection: duckdb.DuckDBPyConnection, profile: Profile, name: str, bases: Mapping[str, float]
 ) -> str:
     columns = [row[0] for row in connection.execute(f"describe people_{name}").fetchall()]
     sides = ", ".join(
@@ -200,46 +196,53 @@ def _weighed(
         for column in columns
         if column != "record_id"
     )
+    kinds = " union all ".join(
+        f"""select d.*, ({log2(bases[kind] / (1 - bases[kind]))!r})::double as start, {sides} from doubtful as d
+        join people_{name} as l on l.record_id = d.left_id join {right} as r on r.record_id = d.right_id
+        where d.kind = '{kind}' and d.profile = '{name}'"""
+        for kind, right in (("register", "spine"), ("duplicate", f"people_{name}"))
+    )
     lookups, frequencies = [], []
     for part in NAME_PARTS:
         for side in ("l", "r"):
             lookups.append(
-                f"left join tf_{part} as t_{part}_{side} on t_{part}_{side}.{part}_tf = {side}.{part}_tf"
+                f"left join tf_{part} as t_{part}_{side} on t_{part}_{side}.{part}_tf = s.{part}_tf_{side}"
             )
             frequencies.append(f"t_{part}_{side}.tf_{part}_tf as tf_{part}_tf_{side}")
-    items = []
-    for comparison in profile.comparisons:
-        levels, weights = [], []
-        for level in comparison["comparison_levels"]:
+    # each condition once: what takes longest is to plan them
+    grades, items = [], []
+    for place, comparison in enumerate(profile.comparisons):
+        grade = f"grade_{place}"
+        reached, levels, weights = [], [], []
+        for number, level in enumerate(comparison["comparison_levels"]):
             head = "else" if level["sql_condition"] == "ELSE" else f"when {level['sql_condition']} then"
             if level.get("is_null_level"):
-                levels.append(f"{head} null")
-                weights.append(f"{head} null")
+                reached.append(f"{head} null")
                 continue
-            levels.append(f"{head} {_literal(level['label_for_charts'])}")
-            weights.append(f"{head} {_weight(level)}")
+            reached.append(f"{head} {number}")
+            levels.append(f"when {number} then {_literal(level['label_for_charts'])}")
+            weights.append(f"when {number} then {_weight(level)}")
+        grades.append(f"case {' '.join(reached)} end as {grade}")
         items.append(
-            f"{{'field': {_literal(comparison['output_column_name'])}, 'level': case {' '.join(levels)} end,"
-            f" 'weight': round((case {' '.join(weights)} end)::double, 2)}}"
+            f"{{'field': {_literal(comparison['output_column_name'])},"
+            f" 'level': case {grade} {' '.join(levels)} end,"
+            f" 'weight': round((case {grade} {' '.join(weights)} end)::double, 2)}}"
         )
-    start = log2(base / (1 - base))
     return f"""with sides as (
-            select d.*, {sides}, {", ".join(frequencies)} from doubtful as d
-            join people_{name} as l on l.record_id = d.left_id
-            join {right} as r on r.record_id = d.right_id {" ".join(lookups)}
-            where {where}
+            select s.*, {", ".join(frequencies)} from ({kinds}) as s {" ".join(lookups)}
         ),
+        graded as (select *, {", ".join(grades)} from sides),
         weighed as (
-            select d.*, list_filter([{", ".join(items)}], lambda x: x.level is not null) as found
-            from (select * from sides) as d
+            select *, list_filter([{", ".join(items)}], lambda x: x.level is not null) as found from graded
         )
         select kind, source, source_key, other_source, other_key, match_weight, match_probability, reason,
             n_household, to_json(list_concat(found,
                 case when abs(rest) > 0.1
                     then [{{'field': 'context', 'level': 'household and other evidence', 'weight': round(rest, 2)}}]
                     else [] end)) as evidence
-        from (select *, match_weight - ({start!r}) - coalesce(list_sum([x.weight for x in found]), 0) as rest
-            from weighed)"""
+        from (
+            select *, match_weight - start - coalesce(list_sum([x.weight for x in found]), 0) as rest from weighed
+        )"""
 
 
 def _weight(level: Mapping[str, Any]) -> str:
