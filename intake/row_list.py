@@ -16,13 +16,12 @@ from warehouse import Transaction
 
 PERSON_LIST = "canonical_person_list"
 
-_PACKED = "string_agg(int8send(person_hash) || tidsend(ctid), ''::bytea)"
-_ROW_BYTES = 14
-_PART_BYTES = 100_000 * _ROW_BYTES
+# 32 MB of a table, of which a list is at most a half
+_PART_BLOCKS = 4096
 
 
 def list_rows(transaction: Transaction, table: str) -> None:
-    """List the rows of a landing table as they are now, in place of the list before: 70 million at most.
+    """List the rows of a landing table as they are now, in place of the list before.
 
     Args:
         transaction: the one that wrote the rows, best.
@@ -37,10 +36,7 @@ def list_rows(transaction: Transaction, table: str) -> None:
     forget(transaction, table)
     transaction.execute(
         f"""insert into landing.row_list (table_name, part, file_node, packed)
-        select '{table}', part, pg_relation_filenode('{name}'),
-            substr(packed, part * {_PART_BYTES} + 1, {_PART_BYTES})
-        from (select {_PACKED} as packed from {name}) as every
-        cross join generate_series(0, (length(packed) - 1) / {_PART_BYTES}) as part"""
+        select '{table}', part, pg_relation_filenode('{name}'), packed from {_packed(name, _n_parts(name))}"""
     )
 
 
@@ -59,7 +55,23 @@ def person_list_view(tables: Sequence[str]) -> str:
             f" and l.file_node = pg_relation_filenode('{name}'::regclass)"
         )
         parts.append(f"select l.packed {listed}")
-        parts.append(f"select {_PACKED} as packed from {name} where not exists (select {listed})")
-    every = "\nunion all\n".join(parts) or "select null::bytea as packed"
-    # of no row, nothing is packed
-    return f"select packed from (\n{every}\n) as listed where packed is not null"
+        n_parts = f"case when exists (select {listed}) then 0 else {_n_parts(name)} end"
+        parts.append(f"select packed from {_packed(name, n_parts)}")
+    return "\nunion all\n".join(parts) or "select null::bytea as packed where false"
+
+
+def _n_parts(name: str) -> str:
+    """SQL of the number of parts of a table."""
+    blocks = f"pg_relation_size('{name}'::regclass) / current_setting('block_size')::int"
+    return f"(({blocks} + {_PART_BLOCKS - 1}) / {_PART_BLOCKS})::int"
+
+
+def _packed(name: str, n_parts: str) -> str:
+    """For the `from` of a query: `part` and `packed` for each part of a table that has rows."""
+    start, end = (
+        f"format('(%s,0)', {part} * {_PART_BLOCKS}::bigint)::tid" for part in ("part", "(part + 1)")
+    )
+    return f"""generate_series(0, {n_parts} - 1) as part cross join lateral (
+            select string_agg(int8send(person_hash) || tidsend(ctid), ''::bytea) as packed
+            from {name} where ctid >= {start} and ctid < {end}
+        ) as rows_of_part where packed is not null"""

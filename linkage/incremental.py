@@ -52,9 +52,13 @@ class Delivered:
 
     def places_of(self, hashes: np.ndarray) -> str | None:
         """SQL of the places of the records of these hashes, an array of `tid`; None where they are not told."""
+        return self.places_at(_among(self.hashes, hashes))
+
+    def places_at(self, indexes: np.ndarray) -> str | None:
+        """The same for records by their indexes here."""
         if self.places is None:
             return None
-        found = self.places[_among(self.hashes, hashes)]
+        found = self.places[indexes]
         block, row = (pa.array(found[part].astype(np.int64)).cast(pa.string()) for part in ("block", "row"))
         places = pc.binary_join_element_wise('"(', block, ",", row, ')"', "")
         listed = pc.binary_join(pa.ListArray.from_arrays([0, len(places)], places), ",")[0].as_py()
@@ -94,8 +98,8 @@ def find_changes(
 ) -> Changes | None:
     """Compare each record's hash with the state's, and fetch those that the state does not know.
 
-    Creates `raw_change`, the records that are new or changed, as delivered, with their `row_hash`; and
-    `gone_record`, the rows of `state.record` that are no more, with their `place` there.
+    Creates `raw_change`, the records that are new or changed, as delivered, with their `row_hash` and a number
+    (`place`); and `gone_record`, the rows of `state.record` that are no more, with their `place` there.
 
     Args:
         connection: with the state attached.
@@ -123,11 +127,13 @@ def find_changes(
         total = len(delivered.hashes)
         if max(len(gone), len(new)) > MAXIMUM_SHARE * total:
             return None
-        connection.register("new_hash", pa.table({"row_hash": delivered.hashes[new]}))
-        places, keys = delivered.places_of(delivered.hashes[new]), None
+        new_hashes = delivered.hashes[new]
+        places, keys = delivered.places_at(new), None
         if places is None:
+            connection.register("new_hash", pa.table({"row_hash": new_hashes}))
             of_new = "select source, source_key from hash_now semi join new_hash using (row_hash)"
             keys = _plain(connection.sql(of_new).to_arrow_table())
+            connection.unregister("new_hash")
         # the database is at work here, DuckDB there
         query = f"select {', '.join(columns)}, {hashed} as row_hash from {records}"
         fetched = pool.submit(_fetch, transaction, query, places, keys)
@@ -137,12 +143,12 @@ def find_changes(
             select r.*, r.rowid as place from state.record as r where r.rowid in (select place from gone_place)"""
         )
         connection.unregister("gone_place")
-        connection.register("change", fetched.result())
-    connection.execute(
-        "create or replace temp table raw_change as select * from change semi join new_hash using (row_hash)"
-    )
-    connection.unregister("change")
-    connection.unregister("new_hash")
+        found = fetched.result()
+    # another table of the view may have a row in the same place
+    found = found.filter(pc.is_in(found["row_hash"], pa.array(new_hashes)))
+    found = found.append_column("place", pa.array(np.arange(found.num_rows)))
+    # as Arrow: it is read a few times, and a table takes longer to make
+    connection.register("raw_change", found)
     if count(connection, "raw_change", "source not in (select source from state.source_profile)"):
         return None
     twice = count(connection, "(select 1 from raw_change group by source, source_key having count(*) > 1)")
@@ -228,7 +234,6 @@ def _fetch(transaction: Transaction, query: str, places: str | None, keys: pa.Ta
     """The records of a query in some places, or of some keys (source, source_key)."""
     if places is not None:
         transaction.execute("set local enable_seqscan = off")
-        # two tables of the view may have a row in the same place
         return transaction.read(f"{query} where person_place = any({places})")
     with transaction.connection.cursor() as cursor:
         cursor.adbc_ingest("changed_key", keys, mode="create", temporary=True)
@@ -363,7 +368,7 @@ def _take_in(people: People, statistics: Statistics) -> None:
     identity = [column for column in IDENTITY_COLUMNS if column in delivered]
     optional = {c: c if c in delivered else "null::text" for c in ("entity", "household_key")}
     connection.execute(
-        f"""create or replace temp table keyed as
+        f"""create or replace temp view keyed as
         select r.*, p.profile, (case when p.profile = 'spine' then hash(r.source_key)
             else hash(p.profile, {", ".join(f"r.{column}" for column in identity)}) end >> 1)::bigint as record_id
         from raw_change as r join state.source_profile as p using (source)"""
@@ -381,10 +386,10 @@ def _take_in(people: People, statistics: Statistics) -> None:
             k.profile, k.record_id, k.row_hash
         from keyed as k"""
     )
-    values = ", ".join(f"any_value({column}) as {column}" for column in identity)
     connection.execute(
         f"""create or replace temp table identities as
-        select record_id, any_value(profile) as profile, {values} from keyed group by record_id"""
+        select record_id, profile, {", ".join(identity)} from keyed
+        where place in (select min(place) from keyed group by record_id)"""
     )
     standard = standardised_query(connection, "identities", with_codes=True, known="state.name_form")
 
@@ -411,7 +416,7 @@ def _take_in(people: People, statistics: Statistics) -> None:
         is_new = f"r.profile = '{name}' and r.record_id not in (select record_id from {known})"
         create_new(f"new_{name}", f"people_{name}", is_new)
     connection.execute("create or replace temp table arrived as select distinct record_id from keyed")
-    connection.execute("drop table identities; drop table keyed")
+    connection.execute("drop table identities; drop view keyed")
 
 
 def _near(people: People, name: str, n_rules: int) -> tuple[str, str]:

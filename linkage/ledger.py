@@ -555,7 +555,7 @@ _OTHERS = (
     ),
 )
 
-# Nobody's state rests on it any more
+# Who is gone leaves the crosswalk: what is to be said of them, `gone` tells
 _NOT_GONE = (
     "analyze gone",
     """delete from identity.person_crosswalk as x using gone as g

@@ -60,9 +60,16 @@ def held(warehouse: Warehouse) -> list[bytes]:
 def test_a_list_tells_of_every_row_in_parts(rows: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     assert told(rows) == held(rows)
     assert n_parts(rows) == 1
-    monkeypatch.setattr("intake.row_list._PART_BYTES", 14 * 300)
+    monkeypatch.setattr("intake.row_list._PART_BLOCKS", 2)
     make(rows)
-    assert n_parts(rows) == 4
+    assert n_parts(rows) > 2
+    assert told(rows) == held(rows)
+    # without a list, too
+    rows.execute(
+        f"create or replace view landing.two_tables as {person_list_view(['Listed rows', 'unlisted_rows'])}"
+    )
+    assert told(rows) == held(rows)
+    rows.execute("delete from landing.row_list where table_name = 'Listed rows'")
     assert told(rows) == held(rows)
 
 
