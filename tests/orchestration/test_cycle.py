@@ -179,14 +179,19 @@ def in_a_browser(test: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
+def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser.new_page(viewport={"width": 1600, "height": 1000})
+        yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any) -> Any:
+    return browser.new_page(viewport={"width": 1600, "height": 1000})
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +253,11 @@ def test_an_assets_page_shows_its_rows_numbers_and_checks(address: str, page: An
 
 
 @in_a_browser
-def test_the_quality_reports_open_without_a_network_and_lead_to_each_stage(page: Any, cycle: Cycle) -> None:
+def test_the_quality_reports_open_without_a_network_and_lead_to_each_stage(
+    browser: Any, cycle: Cycle
+) -> None:
+    # a page of its own: what another page still fetches is not the reports'
+    page = browser.new_page()
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url))
     index = cycle.installation.reports / "data_docs" / "index.html"
