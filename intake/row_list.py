@@ -5,7 +5,7 @@ What belongs here: making a list, and the view that gives all of them. What does
 
 Reading 14 bytes of each of four million rows takes a second, and reading them from a list a twentieth of that. A list
 is forgotten as soon as its table is written to, and holds for one file of it; for a table without a list that holds,
-the view reads the rows themselves. So it is right whoever writes to landing, and however.
+the view reads the rows themselves. So it is right whoever writes to landing, unless with its triggers disabled.
 """
 
 from __future__ import annotations

@@ -430,9 +430,9 @@ def test_what_the_register_brings_is_recorded_alike_whether_first_or_with_the_re
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("is_complete", [True, False])
+@pytest.mark.parametrize(("is_complete", "are_links_told"), [(True, False), (False, False), (False, True)])
 def test_a_ledger_that_is_begun_and_never_told_the_rest_is_as_it_was(
-    warehouse: Warehouse, is_complete: bool
+    warehouse: Warehouse, is_complete: bool, are_links_told: bool
 ) -> None:
     empty(warehouse)
     rows = world({"a": True, "b": True}, {RECORDS[0]: "a"})
@@ -444,5 +444,9 @@ def test_a_ledger_that_is_begun_and_never_told_the_rest_is_as_it_was(
     nobody = table([]).select(["source", "source_key"])
     with begun(warehouse, rows, None if is_complete else nobody) as recording:
         assert recording.is_begun
+        if are_links_told:
+            links = table([row for row in rows if row["band"] == "link"]).drop_columns("person")
+            assert links.num_rows == 1
+            recording.tell_links(links, "m")
     assert [warehouse.read(query).to_pylist() for query in (look, indexes)] == was
     assert kept(warehouse, rows).assigned == (2 if is_complete else 1)

@@ -109,6 +109,19 @@ def test_a_file_of_one_record_has_one_cluster_and_no_pair(tmp_path: Path) -> Non
     assert found.clusters.num_rows == 1
 
 
+def _cut(written: str, parted: pa.Table) -> tuple[str | None, ...]:
+    """Given, father's and family name of a whole name, in small letters, as the other file names people."""
+    connection = connect()
+    connection.register("seen_whole", pa.table({"record_id": [1], "full_name": [written]}))
+    connection.register("seen_parted", parted)
+    connection.execute(
+        "create temp table whole as from seen_whole; create temp table parted as from seen_parted"
+    )
+    cut_by_vocabulary(connection, "whole", "parted")
+    parts = ", ".join(f"lower({part}_name)" for part in ("given", "father", "family"))
+    return tuple(connection.execute(f"select {parts} from whole").fetchall()[0])
+
+
 @pytest.mark.parametrize(
     ("written", "given", "family"),
     [
@@ -120,8 +133,6 @@ def test_a_file_of_one_record_has_one_cluster_and_no_pair(tmp_path: Path) -> Non
     ],
 )
 def test_a_whole_name_is_cut_as_the_other_file_names_people(written: str, given: str, family: str) -> None:
-    connection = connect()
-    whole = pa.table({"record_id": [1], "full_name": [written]})
     parted = pa.table(
         {
             "given_name": ["صالح", "محمد علي", "محمد", "آمنة", "صالح", "علي"] * 5,
@@ -129,19 +140,11 @@ def test_a_whole_name_is_cut_as_the_other_file_names_people(written: str, given:
             "family_name": ["الطرابلسي", "الطرابلسي", "الغربي"] * 10,
         }
     )
-    connection.register("seen_whole", whole)
-    connection.register("seen_parted", parted)
-    connection.execute(
-        "create temp table whole as from seen_whole; create temp table parted as from seen_parted"
-    )
-    cut_by_vocabulary(connection, "whole", "parted")
-    row = connection.execute("select lower(given_name), lower(family_name) from whole").fetchall()[0]
-    assert row == (given.lower(), family.lower())
+    given_name, _, family_name = _cut(written, parted)
+    assert (given_name, family_name) == (given.lower(), family.lower())
 
 
 def test_a_cut_that_names_somebody_of_the_other_file_is_the_more_probable() -> None:
-    connection = connect()
-    whole = pa.table({"record_id": [1], "full_name": ["Hani Marwan Rachid"]})
     # word by word, Hani whose father is Marwan is the likelier, but nobody is so named
     parted = pa.table(
         {
@@ -150,14 +153,7 @@ def test_a_cut_that_names_somebody_of_the_other_file_is_the_more_probable() -> N
             "family_name": ["هاني", "صالح", "صالح", "رشيد", "رشيد"] * 5,
         }
     )
-    connection.register("seen_whole", whole)
-    connection.register("seen_parted", parted)
-    connection.execute(
-        "create temp table whole as from seen_whole; create temp table parted as from seen_parted"
-    )
-    cut_by_vocabulary(connection, "whole", "parted")
-    row = connection.execute("select given_name, father_name, family_name from whole").fetchall()[0]
-    assert [name.lower() for name in row] == ["marwan", "rachid", "hani"]
+    assert _cut("Hani Marwan Rachid", parted) == ("marwan", "rachid", "hani")
 
 
 @pytest.mark.parametrize("long_side", ["left", "right"])
